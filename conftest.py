@@ -25,7 +25,7 @@ if find_spec("numba"):
 WITH_EXTRAS = (
     "demos/from_torch.py", "/multigraph.py", "nn/estimator.py", "nn/sklearn.py",
     "interop/onnx_writer.py", "interop/state_names.py", "interop/torch_modules.py",
-    "interop/torch_reader.py", "interop/torch_writer.py",
+    "interop/torch_reader.py", "interop/torch_trace.py", "interop/torch_writer.py",
 )  # fmt: skip
 
 

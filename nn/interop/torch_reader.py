@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.support.lazy import import_extra
@@ -35,8 +36,9 @@ def from_torch(module: torch.nn.Module) -> Any:
     Values, which can be stepped through.
 
     Requires PyTorch, the extra `torch`. Raises ImportError if it is not installed. Raises TypeError
-    for a layer, a setting or an operation without a counterpart, such as `Conv2d`; the message has
-    its name in `named_modules()`.
+    for a layer, a setting or an operation without a counterpart, such as `Conv2d`, and for an
+    operation in place (`z += y`) on a tensor that is used again under another name. The message has
+    the name of the layer in `named_modules()`.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
@@ -93,10 +95,7 @@ class CallReader:
                 "from_torch expects a module with one input tensor and one output tensor, got "
                 f"{self.name}.forward({names}), which returns {output!r}"
             )
-        for node in graph.nodes:  # also those whose result is not used
-            if self.overwrites(node):
-                reason = "it works in place, and its input is used again"
-                refuse_layer("from_torch", self.operation(node), self.place(node), reason)
+        self.refuse_overwriting(graph.nodes)
         used, ahead = {output}, [output]
         while ahead:
             ahead = [x for node in ahead for x in self.operands(node) if x not in used]
@@ -109,11 +108,7 @@ class CallReader:
 
     def record(self, module: Any) -> Any:
         """Return the calls as a graph of `torch.fx`. Raises TypeError if that is not possible."""
-        fx = self.layers.torch.fx
-
-        class Tracer(fx.Tracer):  # type: ignore[name-defined]
-            def is_leaf_module(self, inner: Any, name: str) -> bool:
-                return is_layer(inner) or super().is_leaf_module(inner, name)
+        from nn.interop.torch_trace import Tracer  # imports PyTorch
 
         try:
             return Tracer().trace(module)
@@ -171,17 +166,49 @@ class CallReader:
         own = ("p", "training") if name == "dropout" else FUNCTIONS[name].settings
         return dict(zip(("input", *own, "inplace"), node.args, strict=False)) | node.kwargs
 
-    def overwrites(self, node: Any) -> bool:
-        """Return whether an operation changes its input, which another one uses after it."""
+    def refuse_overwriting(self, nodes: Iterable[Any]) -> None:
+        """Raise TypeError for an operation that changes a tensor which is used again after it.
+
+        The tensor may have other names: views, and results that are their operand itself. This
+        includes operations whose result is not used.
+        """
+        memory: dict[Any, set[Any]] = {}  # of each operation: those that may share its result's
+        for node in nodes:
+            changed = self.changed(node)
+            for other, shared in memory.items():
+                if changed is None or not shared & memory[changed]:
+                    continue
+                is_used = any(self.index[user] > self.index[node] for user in other.users)
+                if is_used or other.op == "get_attr":  # a parameter is used in the next call
+                    reason = (
+                        "it works in place, and its input or a view of it is used again; "
+                        "compute a new tensor, as in z = z + y"
+                    )
+                    refuse_layer("from_torch", self.operation(node), self.place(node), reason)
+            is_new = changed is None and self.is_new(node)
+            memory[node] = {node}.union(*[memory[x] for x in node.all_input_nodes if not is_new])
+
+    def changed(self, node: Any) -> Any:
+        """Return the operation whose result another operation changes in place, or None."""
+        out = node.kwargs.get("out")
+        if hasattr(out, "users"):
+            return out
         if node.op == "call_module":
             in_place = getattr(self.modules[node.target], "inplace", False)
         else:
             name = getattr(node.target, "__name__", str(node.target))
             known = name in FUNCTIONS or name == "dropout"
             settings = self.settings(node) if known else node.kwargs
-            in_place = name.endswith("_") or settings.get("inplace")
-        users = node.all_input_nodes[0].users if node.all_input_nodes else ()
-        return bool(in_place) and any(self.index[user] > self.index[node] for user in users)
+            is_method = name.endswith("_") and not name.endswith("__")  # such as relu_
+            in_place = is_method or name.startswith("__i") or settings.get("inplace")
+        return node.all_input_nodes[0] if in_place and node.all_input_nodes else None
+
+    def is_new(self, node: Any) -> bool:
+        """Return whether the result of an operation is a tensor of its own, not a view."""
+        name = self.operation(node)
+        if node.op == "call_module":
+            return name not in ("flatten", "Identity", "Dropout")  # Dropout: after eval()
+        return name in FUNCTIONS or name == "add"
 
     def place(self, node: Any) -> str:
         """Return the path of a module, or the class and name of another operation."""

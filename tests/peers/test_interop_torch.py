@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import operator
 import pickle
 import re
 
@@ -288,6 +289,18 @@ class Own(torch.nn.Linear):
     pass
 
 
+def alias(change, view=lambda z: z, *layers):
+    """Return a module that changes a tensor, and returns a function of its other name."""
+
+    def f(x, *layers):
+        z = x.tanh()
+        other = view(z, *layers)
+        change(z, x.sin())
+        return other.sigmoid()
+
+    return functional(f, *layers)
+
+
 def hooked(module):
     module.register_forward_hook(lambda module, inputs, out: 2 * out)
     return module
@@ -330,6 +343,17 @@ def patched():
         (functional(lambda x, a: (F.relu_(x), a(x))[1], LINEAR), "relu.*works in place"),
         (functional(lambda x, a, b: (b(x), a(x))[1], LINEAR, torch.nn.ReLU(True)), "at 'parts.1': it works in place"),
         (functional(lambda x, a: (x.__iadd__(a(x)), x.tanh())[1], LINEAR), "iadd.*works in place"),
+        (alias(operator.iadd), "at 'Functional.forward, iadd': it works in place, and its input or a view"),
+        (alias(operator.imul), "'imul' at .*works in place"),
+        (alias(lambda z, y: z.add_(y)), "'add' at .*works in place"),
+        (alias(operator.iadd, lambda z, a: a(z), torch.nn.Identity()), "forward, iadd': it works in place"),
+        (alias(operator.iadd, lambda z, a: a(z), torch.nn.Dropout()), "forward, iadd': it works in place"),
+        (alias(operator.iadd, lambda z: z.flatten(1)), "forward, iadd': it works in place"),
+        (alias(operator.iadd, lambda z: z.data), "forward, iadd': it works in place"),
+        (alias(operator.iadd, lambda z: z[:1]), "forward, iadd': it works in place"),
+        (functional(lambda x, a: (torch.sin(x, out=(y := a(x))), y)[1], LINEAR), "'sin' at .*works in place"),
+        (functional(lambda x, a: (a.weight.data.clamp_(0.0), a(x))[1], LINEAR), "'clamp' at .*works in place"),
+        (functional(lambda x, a: (setattr(y := a(x), "data", x), y)[1], LINEAR), "cannot record .* it assigns the attribute 'data'"),
         (functional(lambda x: F.softmax(x, -1)), r"LeakyReLU.* and their functions, and sums x \+ f"),
         (torch.nn.Sequential(torch.nn.Dropout(1.0)), r"Dropout\(p=1.0.* at '0': rate must be a number in \[0, 1\)"),
         (functional(lambda x, a: (a(x), x), LINEAR), "one output tensor"),
@@ -371,6 +395,37 @@ def test_work_in_place_before_the_last_use_of_an_input():
         net = functional(f, torch.nn.Linear(6, 6))
         x = torch.linspace(-1.0, 1.0, 6)[None]
         close(from_torch(net)(x.numpy()).data, net(x).numpy())
+
+
+STEPS = {  # each changes a list of tensors, given the index of one of them
+    "new": lambda z, i: z.append(z[i].sin()),
+    "name": lambda z, i: z.append(z[i]),
+    "view": lambda z, i: z.append(z[i].flatten(1)),
+    "getitem": lambda z, i: z.append(z[i][:]),
+    "add": lambda z, i: z.__setitem__(i, operator.iadd(z[i], z[i].sin())),
+    "relu": lambda z, i: z[i].relu_(),
+    "tanh": lambda z, i: z.__setitem__(i, z[i].tanh()),
+    "dropout": lambda z, i: z.append(F.dropout(z[i], 0.5, False)),
+}
+NUMBERS = st.integers(0, 2)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*STEPS]), NUMBERS), max_size=8), NUMBERS)
+def test_any_work_in_place_is_converted_or_refused(steps, last):
+    """Every `forward` that can be converted gives PyTorch's results, whatever its names share."""
+
+    def f(x):
+        z = [x.tanh()]
+        for name, i in steps:
+            STEPS[name](z, -1 - i % len(z))
+        return z[-1 - last % len(z)]
+
+    module = functional(f)
+    try:
+        model = from_torch(module)
+    except TypeError:
+        return
+    close(model(X).data, module(torch.tensor(X)).numpy())
 
 
 def test_a_compiled_network_is_converted():
