@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from engine.rules import flatten
+from engine.arrays.array import Array
+from engine.value import Value
 from nn import scalar, scalar_modules, vector
 from nn.module import Module
 from nn.transformer import scalar as of_values
@@ -107,59 +108,135 @@ WITH_ROWS = (  # layers that store their parameters alike, as lists of Values
 )  # fmt: skip
 
 
-def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each Array of a layer, with the Values of its elements in its counterpart.
+Place = tuple[Any, str]  # an object, and the name of its attribute
 
-    The Values are a list, or a list of rows. Parts of a layer are not included.
+
+def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Place, list[Place]]]:
+    """Yield the place of each Array of a layer, with those of its elements in its counterpart.
+
+    There, an attribute is a Value, a sequence of Values or a list of rows. Parts of a layer are not
+    included.
     """
     if isinstance(values, scalar.Layer):
-        yield arrays.weight, [neuron.weights for neuron in values.neurons]
+        yield (arrays, "weight"), [(neuron, "weights") for neuron in values.neurons]
         if arrays.bias is not None:
-            yield arrays.bias, [neuron.bias for neuron in values.neurons]
+            yield (arrays, "bias"), [(neuron, "bias") for neuron in values.neurons]
     elif isinstance(values, of_values.Attention):
         for name in ("query", "key", "value"):
             dense, layers = getattr(arrays, name), [getattr(x, name) for x in values.heads]
             neurons = [neuron for layer in layers for neuron in layer.neurons]
-            yield dense.weight, [neuron.weights for neuron in neurons]
+            yield (dense, "weight"), [(neuron, "weights") for neuron in neurons]
             if dense.bias is not None:
-                yield dense.bias, [neuron.bias for neuron in neurons]
+                yield (dense, "bias"), [(neuron, "bias") for neuron in neurons]
     elif isinstance(values, WITH_ROWS):
         for name in ("weight", "gain", "gamma", "beta", "running_mean", "running_variance"):
             if getattr(arrays, name, None) is not None:
-                yield getattr(arrays, name), getattr(values, name)
+                yield (arrays, name), [(values, name)]
 
 
-def convert(model: Any, pair: Pair, kind: type[Any], move: Callable[[Any], Any], how: Any) -> Any:
-    """Return a model of another kind with the same settings, and with its parts converted."""
-    sizes, settings = pair.arguments(model)
-    other = kind(*sizes, **settings, **how)
-    for name in pair.parts:
-        part = getattr(model, name)
-        if not pair.has_dtype:  # modules of the user's choice
-            check_untied(part)
-        setattr(other, name, convert_list(part, move) if isinstance(part, list) else move(part))
-    other.training = model.training
-    return other
+class Conversion:
+    """The conversion of a network, in which modules and parameters that are shared stay shared.
+
+    source  "scalar" or "vector", the kind of the network, and `target` that of the result
+    how     the arguments of all layers with a dtype
+    """
+
+    def __init__(self, source: str, target: str, how: dict[str, Any]):
+        self.source, self.target, self.how = source, target, how
+        self.moved: dict[int, Any] = {}  # the counterpart of each module, by its id
+        self.elements: dict[Array, list[Value]] = {}  # the Values for the elements of each Array
+        self.arrays: dict[Value, Array] = {}  # the Array of each Value
+
+    def move(self, model: Any) -> Any:
+        """Return the counterpart of a module. Raises TypeError if it has none."""
+        if id(model) in self.moved:
+            return self.moved[id(model)]
+        pair = next((x for x in PAIRS if isinstance(model, getattr(x, self.source))), None)
+        if pair is None:
+            kinds = "nn.MLP, nn.Layer" if self.source == "scalar" else "nn.vector.MLP, Dense"
+            nodes = "Arrays" if self.source == "scalar" else "Values"
+            raise TypeError(f"expected an {kinds}, GPT, ... to convert to {nodes}, got {model!r}")
+        sizes, settings = pair.arguments(model)
+        how = self.how if pair.has_dtype else {}
+        other = getattr(pair, self.target)(*sizes, **settings, **how)
+        for name in pair.parts:
+            part = getattr(model, name)
+            move = self.move_list if isinstance(part, list) else self.move
+            setattr(other, name, move(part))
+        other.training = model.training
+        values, arrays = (model, other) if self.source == "scalar" else (other, model)
+        for array, places in list_parameters(values, arrays):
+            if self.source == "scalar":
+                self.fill_array(model, array, places)
+            else:
+                self.fill_values(getattr(*array), places)
+        self.moved[id(model)] = other
+        return other
+
+    def move_list(self, modules: list[Any]) -> list[Any]:
+        """Return the counterparts of modules, without dropout."""
+        moved = [self.move(x) for x in modules if not isinstance(x, vector.Dropout)]
+        return moved or [scalar_modules.Activation("linear")]
+
+    def fill_values(self, array: Array, places: list[Place]) -> None:
+        """Copy an Array to the Values in places, or put those there that it has already."""
+        if array in self.elements:
+            elements = iter(self.elements[array])
+            for place in places:
+                setattr(*place, replace_elements(getattr(*place), elements))
+            return
+        self.elements[array] = [*list_elements([getattr(*place) for place in places])]
+        for value, number in zip(self.elements[array], array.data.ravel().tolist(), strict=True):
+            value.data = number
+            value.requires_grad = array.requires_grad
+
+    def fill_array(self, model: Any, place: Place, places: list[Place]) -> None:
+        """Copy the Values in places to an Array, or put the Array there that they have already.
+
+        Raises ValueError if they are frozen in part, and if they are elements of different Arrays.
+        """
+        values: list[Value] = [*list_elements([getattr(*x) for x in places])]
+        array, before = getattr(*place), self.arrays.get(values[0])
+        if before is not None and before.shape == array.shape and self.elements[before] == values:
+            setattr(*place, before)
+            return
+        for value in values:
+            if self.arrays.setdefault(value, array) is not array:
+                raise ValueError(describe_tied(value, model))
+        if len({*values}) < len(values):
+            raise ValueError(describe_tied(max(values, key=values.count), model))
+        self.elements[array] = values
+        frozen = sum(value.constant for value in values)
+        if 0 < frozen < len(values):
+            raise ValueError(
+                f"{frozen} of {len(values)} {array.label} of {model!r} are frozen, but an Array is "
+                "frozen as a whole; call unfreeze()"
+            )
+        array.requires_grad = not frozen
+        array.data = array.data.dtype.type([x.data for x in values]).reshape(array.shape)
 
 
-def check_untied(modules: list[Any]) -> None:
-    """Raise ValueError if different modules share a parameter, whose copies could differ later."""
-    owners: dict[Any, Any] = {}
-    for module in {id(x): x for x in modules if isinstance(x, Module)}.values():
-        for path, parameter in module.named_state().items():
-            if owners.setdefault(parameter, module) is not module:
-                raise ValueError(
-                    f"{module!r} and {owners[parameter]!r} share the parameter {path!r}, which "
-                    "would have two copies; apply one layer twice, or copy the parameter"
-                )
+def list_elements(x: Any) -> Iterator[Value]:
+    """Yield a Value, or the Values in nested lists and tuples."""
+    if isinstance(x, list | tuple):
+        for part in x:
+            yield from list_elements(part)
+    else:
+        yield x
 
 
-def convert_list(modules: list[Any], move: Callable[[Any], Any]) -> list[Any]:
-    """Return the modules of a list converted, each of them once, without dropout."""
-    distinct = {id(x): x for x in modules if not isinstance(x, vector.Dropout)}
-    moved = {key: move(x) for key, x in distinct.items()}
-    converted = [moved[id(x)] for x in modules if id(x) in moved]
-    return converted or [scalar_modules.Activation("linear")]
+def replace_elements(x: Any, elements: Iterator[Value]) -> Any:
+    """Return a Value, or lists and tuples of Values, with the next elements in their places."""
+    if isinstance(x, list | tuple):
+        return type(x)([replace_elements(part, elements) for part in x])
+    return next(elements)
+
+
+def describe_tied(value: Value, model: Any) -> str:
+    return (
+        f"{value!r} of {model!r} is a weight in several places, but only whole Arrays can be "
+        "shared, and copies could differ later; assign each place a Value of its own"
+    )
 
 
 # fmt: off
@@ -173,32 +250,16 @@ def to_vector(model: Module, dtype: "DTypeLike" = "float64") -> Any: ...
 def to_vector(model: Any, dtype: "DTypeLike" = "float64") -> Any:
     """Return a layer or a network of `nn.scalar` as that of `nn.vector`, a `Layer` as a `Dense`.
 
-    The weights are copied and rounded to `dtype`. Raises TypeError for any other model, and
-    ValueError if a part of the numbers of an Array is frozen.
+    The weights are copied and rounded to `dtype`; layers that share all their weights or biases
+    still do. Raises TypeError for any other model, and ValueError if a part of the numbers of an
+    Array is frozen or shared.
 
     >>> from nn import MLP
     >>> mlp = MLP(2, [3, 1], rng=0)
     >>> to_vector(mlp)([[1.0, 2.0]]).item() == mlp([1.0, 2.0]).data
     True
     """
-    pair = next((pair for pair in PAIRS if isinstance(model, pair.scalar)), None)
-    if pair is None:
-        raise TypeError(
-            f"expected an nn.MLP, nn.Layer, GPT, ... to convert to Arrays, got {model!r}"
-        )
-    how = {"dtype": dtype} if pair.has_dtype else {}
-    other = convert(model, pair, pair.vector, lambda x: to_vector(x, dtype), how)
-    for array, rows in list_parameters(model, other):
-        values = [*flatten(rows)]
-        frozen = sum(value.constant for value in values)
-        if 0 < frozen < len(values):
-            raise ValueError(
-                f"{frozen} of {len(values)} {array.label} of {model!r} are frozen, but an Array is "
-                "frozen as a whole; call unfreeze()"
-            )
-        array.requires_grad = not frozen
-        array.data = array.data.dtype.type([x.data for x in values]).reshape(array.shape)
-    return other
+    return Conversion("scalar", "vector", {"dtype": dtype}).move(model)
 
 
 @overload
@@ -210,21 +271,12 @@ def to_scalar(model: Module) -> Any: ...
 def to_scalar(model: Any) -> Any:
     """Return a layer or a network of `nn.vector` as that of `nn.scalar`, a `Dense` as a `Layer`.
 
-    The weights are copied exactly; dropout is left out. Each weight becomes a node of some
-    300 bytes: 60 MB for 784-256-10. Raises TypeError for any other model.
+    The weights are copied exactly; layers that share an Array share its Values. Dropout is left
+    out. Each weight becomes a node of some 300 bytes: 60 MB for 784-256-10. Raises TypeError for
+    any other model.
 
     >>> from nn.vector import MLP
     >>> to_scalar(MLP(2, [3, 1]))
     MLP(2, [3, 1], 'relu')
     """
-    pair = next((pair for pair in PAIRS if isinstance(model, pair.vector)), None)
-    if pair is None:
-        raise TypeError(
-            f"expected an nn.vector.MLP, Dense, GPT, ... to convert to Values, got {model!r}"
-        )
-    other = convert(model, pair, pair.scalar, to_scalar, {})
-    for array, rows in list_parameters(other, model):
-        for value, number in zip(flatten(rows), array.data.ravel().tolist(), strict=True):
-            value.data = number
-            value.requires_grad = array.requires_grad
-    return other
+    return Conversion("vector", "scalar", {}).move(model)

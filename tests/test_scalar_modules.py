@@ -118,11 +118,87 @@ def test_what_is_refused(call, error, message):
         call()
 
 
-def test_shared_parameters_are_refused():
-    one, other = vector.Dense(2, 2), vector.Dense(2, 2)
-    other.bias = one.bias
-    with pytest.raises(ValueError, match=r"share the parameter 'modules\.0\.bias'"):
-        vector.Sequential(one, vector.Residual(other)).to_scalar()
+def relu_and_tanh():
+    """Return two layers with the same weights and biases, and different activations."""
+    one, other = vector.Dense(2, 2, "relu", rng=0, **D), vector.Dense(2, 2, "tanh", **D)
+    other.weight, other.bias = one.weight, one.bias
+    return one, other
+
+
+def tied_gpt():
+    """Return a GPT whose last layer uses the matrix of its embedding."""
+    gpt = vector.GPT(5, 4, 1, 1, 3, rng=0, **D)
+    gpt.head.weight = gpt.token_embedding.weight
+    return gpt
+
+
+def tied_mlp():
+    mlp = vector.MLP(2, [2, 2], rng=0, **D)
+    mlp.layers[1].bias = mlp.layers[0].bias
+    return mlp
+
+
+def tied_attention():
+    attention = vector.Attention(4, 2, rng=0, **D)
+    attention.key.weight = attention.query.weight
+    return attention
+
+
+@pytest.mark.parametrize(
+    ("model", "samples"),
+    [
+        (lambda: vector.Sequential(*relu_and_tanh()), [[0.5, -1.0]]),
+        (lambda: (f := relu_and_tanh()) and vector.Sequential(f[0], vector.Residual(f[1])), [[0.5, -1.0]]),
+        (lambda: vector.Sequential(*[vector.Residual(relu_and_tanh()[0])] * 2), [[0.5, -1.0]]),
+        (tied_mlp, [[0.5, -1.0]]),
+        (tied_gpt, [1, 4, 0]),
+        (tied_attention, [[0.5, -1.0, 0.25, 1.0], [1.0, 2.0, -0.5, 0.0]]),
+    ],
+)  # fmt: skip
+def test_shared_parameters_stay_shared(model, samples):
+    """A shared Array becomes Values that receive the gradients of all its uses, and vice versa."""
+    model = model()
+    scalars = model.to_scalar()
+    back = scalars.to_vector()
+    assert len(scalars.parameters()) == sum(p.size for p in model.parameters())
+    assert [*back.named_parameters()] == [*model.named_parameters()]
+    is_sample = not isinstance(samples[0], int) and len(samples) == 1
+    outputs = scalars(samples[0] if is_sample else samples)
+    rows = [outputs] if is_sample else outputs
+    sum(y * y for row in rows for y in row).backward()
+    for arrays in (model, back):
+        arrays.zero_grad()
+        arrays(samples).square().sum().backward()
+        copy = scalars.to_vector()
+        for name, gradient in copy.named_parameters().items():
+            gradient.data = arrays.named_parameters()[name].grad
+        theirs = [p.data for p in copy.to_scalar().parameters()]
+        np.testing.assert_allclose(theirs, [p.grad for p in scalars.parameters()], atol=1e-12)
+
+
+def tie_one_weight():
+    layer = Layer(2, 2, rng=0)
+    layer.neurons[1].weights = layer.neurons[0].weights
+    return layer
+
+
+def tie_one_bias():
+    one, other = Layer(2, 2, rng=0), Layer(2, 2, rng=1)
+    other.neurons[1].bias = one.neurons[0].bias
+    return Sequential(one, other)
+
+
+def tie_another_shape():
+    one, other = Layer(2, 1, rng=0), Layer(1, 2, rng=1)
+    for neuron, weight in zip(other.neurons, one.neurons[0].weights, strict=True):
+        neuron.weights = (weight,)
+    return Sequential(one, other)
+
+
+@pytest.mark.parametrize("model", [tie_one_weight, tie_one_bias, tie_another_shape])
+def test_parts_of_arrays_cannot_be_shared(model):
+    with pytest.raises(ValueError, match=r"'\w\d?'\) of Layer\(.*\) is a weight in several places"):
+        model().to_vector()
 
 
 def test_all_modules_have_a_counterpart():

@@ -180,8 +180,23 @@ def test_tied_weights():
     assert torch_names(module) == torch_names(model) == {"modules.0.weight": "0.weight"}
     again = to_torch(model)
     assert again[0].weight is again[1].weight
-    with pytest.raises(ValueError, match="share the parameter 'weight'"):
-        model.to_scalar()
+    scalars = model.to_scalar()
+    (scalars(3)[4] * 2.0).backward()
+    (again(torch.tensor([3]))[0, 4] * 2.0).backward()
+    close([p.grad for p in scalars.parameters()], again[0].weight.grad.ravel())
+
+
+def test_a_layer_with_two_activations():
+    """One `Linear` before relu and before tanh: two layers with the same Values."""
+    torch.manual_seed(0)
+    net = functional(lambda x, a: torch.tanh(a(torch.relu(a(x)))), torch.nn.Linear(6, 6))
+    scalars = from_torch(net).to_scalar()
+    assert repr(scalars) == "Sequential(Layer(6, 6, 'relu'), Layer(6, 6, 'tanh'))"
+    sum(y * y for y in scalars(X[0].tolist())).backward()
+    (net(torch.tensor(X[:1])) ** 2).sum().backward()
+    layer = net.parts[0]
+    theirs = torch.cat([layer.weight.grad, layer.bias.grad[:, None]], 1)
+    close([p.grad for p in scalars.parameters()], theirs.ravel(), 1e-13)
 
 
 def test_modules_can_be_pickled():
