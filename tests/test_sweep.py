@@ -433,6 +433,23 @@ CHANGES = {
     "bytes": "a = bytes([{}])\ndef f(x): return a",
 }
 BASE = "def f(x): return x * 2"
+NESTED = {  # 10,000 levels, with a number in the last
+    "lists": "a = {}\nfor _ in range(10_000): a = [a]\ndef f(x): return a",
+    "tuples": "a = {}\nfor _ in range(10_000): a = (a,)\ndef f(x): return a",
+    "dicts": "a = {}\nfor _ in range(10_000): a = dict(a=a)\ndef f(x): return a",
+    "objects": (
+        "class A: pass\na = {}\nfor _ in range(10_000):\n    b = A()\n    b.a, a = a, b\n"
+        "def f(x): return a"
+    ),
+    "functions": (
+        "def g(h, x): return lambda: (h, x)\na = {}\nfor _ in range(10_000): a = g(a, 1)\n"
+        "def f(x): return a"
+    ),
+    "a cycle through a set": (
+        "class A: pass\na, b = A(), A()\na.parts, b.whole, b.number = {{b}}, a, {}\n"
+        "def f(x): return a"
+    ),
+}
 
 
 def checksum(code):
@@ -446,6 +463,19 @@ def test_a_checksum_depends_on(change):
     one, two = CHANGES[change].format(1), CHANGES[change].format(2)
     assert checksum(one) == checksum(one)
     assert checksum(one) != (checksum(two) if one != two else checksum(BASE))
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_a_checksum_depends_on_what_is_nested(kind):
+    one, two = NESTED[kind].format(1), NESTED[kind].format(2)
+    assert checksum(one) == checksum(one) != checksum(two)
+
+
+def test_sets_in_hundreds_of_others_are_refused():
+    code = "a = 1\nfor _ in range({}): a = frozenset([a])\ndef f(x): return a"
+    assert checksum(code.format(50)) != checksum(code.format(51))
+    with pytest.raises(ValueError, match=r"<function f at .*> refers to sets .* nested too deeply"):
+        checksum(code.format(2000))
 
 
 @pytest.mark.parametrize(
