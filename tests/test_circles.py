@@ -341,6 +341,65 @@ def test_layers_neurons_and_sequences_are_networks():
     assert {"modules[0]", "4 neurons, linear", "BatchNorm(4)", "relu", "+ X"} <= set(texts)
 
 
+@st.composite
+def residual_networks(draw, depth=2):
+    """Return modules that keep a width of 1 to 9, with residual blocks in each other."""
+    width = draw(st.sampled_from([1, 3, 9]))
+
+    def parts(depth):
+        for _ in range(draw(st.integers(1, 2))):
+            if depth and draw(st.booleans()):
+                yield vector.Residual(*parts(depth - 1))
+            else:
+                inner = draw(st.sampled_from([1, 4, 12]))
+                yield vector.Dense(width, inner, rng=0)
+                yield vector.Dense(inner, width, rng=1)
+
+    return width, vector.Sequential(*parts(depth))
+
+
+@settings(max_examples=12, deadline=None)
+@given(residual_networks(), st.sampled_from(DIRECTIONS), st.booleans())
+def test_skip_connections_cross_no_text(network, direction, has_loss):
+    width, model = network
+    look = {"direction": direction}
+    if has_loss:
+        picture = draw(model(np.ones((2, width))).sum(), model, level="network", **look)
+    else:
+        picture = draw(model, **look)
+    assert_clear(picture.svg)
+    blocks = [x for x in model.named_modules().values() if isinstance(x, vector.Residual)]
+    assert picture.svg.count("skip connection: ") == len(blocks)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_skip_connections_lead_from_the_inputs_of_a_block_to_its_outputs(direction):
+    """Also of blocks in blocks, and of a block at the beginning."""
+    model = scalar.Residual(
+        Layer(3, 3), scalar.Residual(Layer(3, 5), Layer(5, 3)), scalar.Residual(Layer(3, 3))
+    )
+    picture = draw(model, direction=direction)
+    places = circles(picture)
+    names = ["inputs", "modules[0]", "modules[1].modules[1]", "modules[2].modules[0]"]
+    first = {"inputs": "x0"} | {name: f"{name}.neurons[0]" for name in names[1:]}
+    ends = {}
+    for (title, *_), element in groups(picture, "edge").items():
+        if match := re.fullmatch(
+            "skip connection: the outputs of (.*) are added to those of (.*)", title
+        ):
+            numbers = [*map(float, re.findall(r"-?[\d.]+", element.find(f"{SVG}path").get("d")))]
+            ends[match.groups()] = numbers[:2], numbers[-2:]
+    assert sorted(ends) == sorted(
+        [(names[0], names[3]), (names[1], names[2]), (names[2], names[3])]
+    )
+    for pair, points in ends.items():
+        for name, point in zip(pair, points, strict=True):
+            x, y, r = places[first[name]]
+            assert r - 0.1 < np.hypot(point[0] - x, point[1] - y) < r + 6.0  # before the tip
+    assert "skip connections" in picture.svg
+    assert "skip connection" not in draw(MLP(2, [3, 1])).svg
+
+
 class Net(Module):
     def __init__(self):
         self.first, self.last = Layer(2, 3, "linear", rng=0), Layer(3, 1, rng=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network, Parameter, format_in_circle
+from engine.draw.circles.skips import STEP, Skip, list_skips, trace_skip
 from engine.draw.circles.spots import LEVEL, RADIUS, UPRIGHT, Spot, lay_out
 from engine.draw.formulas.labels import set_spans
 from engine.draw.look.scene import Span, Text, measure
@@ -44,6 +45,7 @@ class CircleLayout:
         self.names = {j: cut_name(network.name_input(j), room, NAME) for j in self.ranks[0].spots}
         if self.ranks[0].radius < LABELLED:
             self.names = {}
+        self.skips = list_skips(network.columns)
         self.has_box = not network.root_is_neuron
         self.root_name = cut_name(set_spans(network.name_root()), BOX[0] - 8.0, DETAIL)
         self.number_sizes = self.measure_numbers()
@@ -77,7 +79,12 @@ class CircleLayout:
         self.length = self.before + last.u + self.after
         head = max(map(len, self.titles)) * LEADING + 10.0
         side = 0.0 if self.is_upright else max(self.title_widths) + 24.0
+        labels = [self.write_skip_text(skip).width for skip in self.skips]
+        self.skip_step = STEP if self.is_upright else max(labels, default=0.0) + 14.0
+        room = self.skip_step * max((skip.level for skip in self.skips), default=0)
         self.origin = (MARGIN + side, MARGIN + (head if self.is_upright else 0.0))
+        x, y = self.origin
+        self.origin = (x, y + room) if self.is_upright else (x + room, y)
 
     def place(self, u: float, v: float) -> tuple[float, float]:
         """Return the position on the page."""
@@ -85,6 +92,22 @@ class CircleLayout:
         u = self.length - u if self.is_mirrored else u
         x, y = (u, v + self.half) if self.is_upright else (v + self.half, u)
         return self.origin[0] + x, self.origin[1] + y
+
+    def place_skip(self, skip: Skip) -> tuple[list[tuple[float, float]], Text]:
+        """Return the curve of a skip connection, and the name of what it adds, beside it."""
+        v = -self.half - 6.0 - self.skip_step * (skip.level - 1)
+        first, last = self.ranks[skip.first], self.ranks[skip.last]
+        x, y = self.place((first.u + last.u) / 2.0, v)
+        text = self.write_skip_text(skip)
+        text = text._replace(x=x, y=y - 4.0) if self.is_upright else text._replace(
+            x=x - 5.0, y=y + 0.34 * DETAIL, anchor="end"
+        )  # fmt: skip
+        return [self.place(*point) for point in trace_skip(first, last, v)], text
+
+    def write_skip_text(self, skip: Skip) -> Text:
+        """Return the name of what a skip connection adds, at (0, 0)."""
+        name = self.network.describe_column(skip.first)[0]
+        return Text(0.0, 0.0, [Span(f"+ {name}")], self.theme.pale, DETAIL, "middle")
 
     def connect(self, a: tuple[float, float], b: tuple[float, float]) -> list[tuple[float, float]]:
         """Return a curve that leaves a and reaches b in the direction of the data."""

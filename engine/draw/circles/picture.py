@@ -21,6 +21,7 @@ from engine.draw.circles.layout import (
     fit_size,
 )
 from engine.draw.circles.scale import LegendEntry, write_legend
+from engine.draw.circles.skips import Skip
 from engine.draw.circles.spots import Spot
 from engine.draw.formulas.labels import set_spans
 from engine.draw.formulas.notation import Number
@@ -83,6 +84,7 @@ class CircleWriter(CircleLayout):
     def write(self) -> Scene:
         """Return the picture."""
         parts: list[Part] = [*map(self.write_connection, self.network.connections)]
+        parts += map(self.write_skip, self.skips)
         parts += self.write_root() if self.has_box else []
         for place in self.network.places:
             parts.append(self.write_neuron(place))
@@ -122,6 +124,14 @@ class CircleWriter(CircleLayout):
         return Group(
             self.name_edge(tail, head), [curve], self.title_connection(connection), "edge weight"
         )
+
+    def write_skip(self, skip: Skip) -> Group:
+        """Return the arrow of a skip connection, with its name."""
+        names = [self.network.describe_column(c)[0] for c in (skip.first, skip.last)]
+        curve, text = self.place_skip(skip)
+        title = f"skip connection: the outputs of {names[0]} are added to those of {names[1]}"
+        arrow = Curve(curve, self.theme.frame, 1.2, arrow=True)
+        return Group("", [arrow, text], title, "edge")
 
     def limit_thickness(self, connection: Connection) -> float:
         """Return the width that the line of a connection has if it is the strongest."""
@@ -333,6 +343,8 @@ class CircleWriter(CircleLayout):
             count = format_count(network.samples, "sample")
             yield f"{count}: mean activation" + ", sum of gradients" * network.has_grads
         yield "b: the bias, with a dot in the colour of a weight"
+        if self.skips:
+            yield "+: skip connections, which add each activation to the neuron with its index"
         place = network.find_changed()
         if place is not None and not network.columns[place[0] - 1].notes:
             yield "not drawn: operations between layers; level='blocks' shows them"

@@ -18,7 +18,8 @@ class Column(NamedTuple):
     """A fully connected layer: activation(W x + b).
 
     W and b are an Array of shape (outputs, inputs) and one of shape (outputs,), or rows of Values
-    and a list of Values. `notes` are the modules that follow the layer and have no weights.
+    and a list of Values. `notes` are the modules that follow the layer and have no weights. `added`
+    are the columns whose outputs residual blocks add after it; 0 is that of the inputs.
     """
 
     path: str
@@ -26,6 +27,7 @@ class Column(NamedTuple):
     biases: Any
     activation: str
     notes: tuple[str, ...] = ()
+    added: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,7 +71,10 @@ def list_columns(model: object) -> list[Column]:
         if weights is not None:
             columns.append(Column(path, weights, biases, activation))
         elif columns:
-            columns[-1] = columns[-1]._replace(notes=(*columns[-1].notes, activation))
+            added = find_inputs(path, columns) if activation.startswith("+") else ()
+            columns[-1] = columns[-1]._replace(
+                notes=(*columns[-1].notes, activation), added=(*columns[-1].added, *added)
+            )
     if not columns:
         raise ValueError(
             f"model must be {EXPECTED}, got {model!r}, which has no such layers; pass a graph to "
@@ -83,6 +88,12 @@ def list_columns(model: object) -> list[Column]:
                 "write draw(loss, model) or step(loss, model) with level='blocks'"
             )
     return columns
+
+
+def find_inputs(path: str, columns: Sequence[Column]) -> tuple[int, ...]:
+    """Return the column whose outputs a residual block takes, if it has a layer of its own."""
+    inside = [c for c, x in enumerate(columns) if not path or f"{x.path}.".startswith(f"{path}.")]
+    return (inside[0],) if inside else ()
 
 
 def list_layers(model: object) -> set[str]:
