@@ -125,6 +125,22 @@ BEYOND_THE_RIM = """() => [...document.querySelectorAll(".graph .node > text")].
 })"""
 
 
+LEGEND_GAPS = """() => {
+  const boxes = [...document.querySelectorAll(".graph [id$=legend] text")].map((text) => text.getBBox());
+  return boxes.flatMap((a) => boxes.filter((b) => b.y === a.y && b.x > a.x).map((b) => b.x - a.x - a.width));
+}"""
+
+
+@pytest.mark.parametrize("number", [0.25, 1e30, -1.5e-300, 9e200])
+def test_numbers_of_the_legend_do_not_touch(page, number):
+    for name in ("x0, sample 0", "x1, sample 0", WEIGHT):
+        page.evaluate("([name, x]) => stepgrad.set(name, x)", [name, number])
+    gaps = page.evaluate(LEGEND_GAPS)
+    page.evaluate("stepgrad.reset()")
+    assert len(gaps) > 10
+    assert min(gaps) > 3.0
+
+
 @pytest.mark.parametrize("number", [0.25, -1.2345e-100, 1e30, 9e200])
 def test_numbers_stay_in_their_circles(page, number):
     for name in ("x0, sample 0", "x1, sample 0", WEIGHT):

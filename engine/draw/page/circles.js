@@ -18,6 +18,7 @@ function createCircles(graph, prefix, { live, isFilled }, { lines, biases, neuro
   for (const circle of circles) circle.fill = circle.group.querySelectorAll("circle")[1];
   const hovers = Object.entries(titles).map(([id, template]) => ({ template, title: find(id)?.querySelector("title") })).filter(({ title }) => title);
   const legend = readLegend(find("legend"));
+  const rooms = legend.map((samples) => findRoom(samples.map((sample) => sample.nextElementSibling)));
   addStyle();
   svg.append(bubble);
 
@@ -38,6 +39,19 @@ function createCircles(graph, prefix, { live, isFilled }, { lines, biases, neuro
   function readLegend(group) {
     const all = (tag) => [...(group?.querySelectorAll(tag) ?? [])];
     return [all("path"), all("circle").filter((_, k) => k % 2)];
+  }
+
+  // Returns the room for each of the numbers below samples, whose distance stays that of the first ones.
+  function findRoom([first, second]) {
+    return second?.localName === "text" ? Number(second.getAttribute("x")) - Number(first.getAttribute("x")) - 4 : Infinity;
+  }
+
+  function writeSample(text, number, room) {
+    text.textContent = number;
+    text.removeAttribute("textLength");
+    if (number.length < 6 || text.getComputedTextLength() <= room) return; // shorter numbers fit
+    text.setAttribute("textLength", room);
+    text.setAttribute("lengthAdjust", "spacingAndGlyphs");
   }
 
   // A policy of the page can forbid a <style> element; it does not apply to this style sheet.
@@ -95,7 +109,7 @@ function createCircles(graph, prefix, { live, isFilled }, { lines, biases, neuro
       const end = [largest, most][n], x = SHARES[k] * end;
       if (n) paintFill(sample, x, share(x, end) * scale.fill);
       else paintLine(sample, x, end, scale.widest);
-      if (!scale.names_only) sample.nextElementSibling.textContent = formatRounded(x, 2);
+      if (!scale.names_only) writeSample(sample.nextElementSibling, formatRounded(x, 2), rooms[n]);
     }));
     for (const { title, template } of hovers) title.textContent = fillText(template, live.find(0));
     if (at) showBubble(at);
