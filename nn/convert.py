@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from engine.arrays.array import Array
 from engine.value import Value
 from nn import scalar, scalar_modules, vector
 from nn.module import Module
@@ -12,6 +11,8 @@ from nn.transformer import vector as of_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+    from engine.arrays.array import Array
 
 ZEROS: dict[str, Any] = {"init": "zeros"}
 
@@ -134,7 +135,7 @@ def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Place, list[Plac
                 yield (arrays, name), [(values, name)]
 
 
-class Conversion:
+class NetworkConversion:
     """The conversion of a network, in which modules and parameters that are shared stay shared.
 
     source  "scalar" or "vector", the kind of the network, and `target` that of the result
@@ -178,7 +179,7 @@ class Conversion:
         moved = [self.move(x) for x in modules if not isinstance(x, vector.Dropout)]
         return moved or [scalar_modules.Activation("linear")]
 
-    def fill_values(self, array: Array, places: list[Place]) -> None:
+    def fill_values(self, array: "Array", places: list[Place]) -> None:
         """Copy an Array to the Values in places, or put those there that it has already."""
         if array in self.elements:
             elements = iter(self.elements[array])
@@ -259,7 +260,7 @@ def to_vector(model: Any, dtype: "DTypeLike" = "float64") -> Any:
     >>> to_vector(mlp)([[1.0, 2.0]]).item() == mlp([1.0, 2.0]).data
     True
     """
-    return Conversion("scalar", "vector", {"dtype": dtype}).move(model)
+    return NetworkConversion("scalar", "vector", {"dtype": dtype}).move(model)
 
 
 @overload
@@ -279,4 +280,4 @@ def to_scalar(model: Any) -> Any:
     >>> to_scalar(MLP(2, [3, 1]))
     MLP(2, [3, 1], 'relu')
     """
-    return Conversion("vector", "scalar", {}).move(model)
+    return NetworkConversion("vector", "scalar", {}).move(model)
