@@ -173,11 +173,11 @@ def table(effort: Effort) -> str:
         times = [f"{x[key]:,.2f}" if key in x else "" for key in ("ms", "there", "here")]
         rows.append([way, x["what"], f"{x['difference']:.1e}", size, *times])
     title = (
-        f"Ways to other libraries (medians of {effort.rounds} rounds; CPU time, 1 thread; "
-        f"difference: relative to the largest result; size: of the file, page, pickle or weights; "
-        f"there, here: predictions of {BATCH} samples)"
+        f"Conversions to and from other libraries (medians of {effort.rounds} rounds; CPU time on "
+        "1 thread; difference: relative to the largest result; size: of the file, page, pickle or "
+        f"weights; there, here: predicting {BATCH} samples with the other library, and with nn)"
     )
-    head = ["way", "what", "difference", "size", "ms", "there, ms", "here, ms"]
+    head = ["conversion", "of what", "difference", "size", "ms", "there, ms", "here, ms"]
     return format_table(head, rows, title)
 
 
