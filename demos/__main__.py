@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import inspect
+import os
 import re
 import sys
 from pathlib import Path
@@ -96,8 +97,12 @@ def main() -> None:
         names_extra = "pip install" in str(missing)
         hint = "" if names_extra else "; install what the demos need: pip install -e '.[demos]'"
         sys.exit(f"{missing}{hint}")
-    except FileNotFoundError as missing:
-        sys.exit(str(missing))
+    except OSError as problem:  # a missing file, a full disk
+        sys.exit(str(problem))
+    except ValueError as problem:
+        if not str(problem).startswith(os.environ.get("STEPGRAD_MNIST") or "/dev/null"):
+            raise
+        sys.exit(str(problem))  # a damaged file of the user
     except KeyboardInterrupt as interrupt:
         sys.exit(f"\n{interrupt or 'interrupted'}")
 
@@ -109,7 +114,7 @@ def parse_whole(text: str) -> int:
 
 
 def parse_address(text: str) -> str:
-    if not re.fullmatch(r"([a-z]+://)?.+:\d+", text):
+    if not re.fullmatch(r"((tcp|tls|ws|wss|ucx)://)?[^/]+:\d+", text):
         raise argparse.ArgumentTypeError(
             f"expected an address such as tcp://127.0.0.1:8786, got {text!r}"
         )

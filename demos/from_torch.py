@@ -9,6 +9,7 @@ x, the inputs of one sample. The gradients are then those of the largest output.
 import copy
 import runpy
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,17 @@ class Net(torch.nn.Module):
 
 def main(out: Path, file: Path | None = None) -> None:
     if file is None:
-        net, x, y = train()
-    else:
-        net, x, y = load(file)
+        show(*train(), out)
+        return
+    net, x = load(file)
+    try:
+        show(net, x, None, out)
+    except (AttributeError, TypeError, ValueError, RuntimeError) as problem:  # also PyTorch's
+        sys.exit(f"--file {file}: {problem}".partition("\n")[0])
+
+
+def show(net: Any, x: list[float], y: float | None, out: Path) -> None:
+    """Print the network and the comparison, and write the page."""
     net = net.double().eval()
     scalars = from_torch(net).to_scalar()
     print(f"{net}\n\nhere: {scalars}\n")
@@ -76,16 +85,33 @@ def train() -> tuple[Any, list[float], float]:
     return net, X[worst].tolist(), float(y[worst])
 
 
-def load(file: Path) -> tuple[Any, list[float], None]:
-    """Return the network and the sample that the user's file defines."""
+def load(file: Path) -> tuple[Any, list[float]]:
+    """Return the network and the sample that the user's file defines. Exits with a message."""
+    expected = f"--file {file}: expected a Python file that defines net and x"
     try:
-        names = runpy.run_path(str(file))
+        file.read_bytes()
     except OSError as problem:
         sys.exit(f"--file {file}: {problem.strerror}; choose a Python file that defines net and x")
+    try:
+        names = runpy.run_path(str(file))
+    except Exception as problem:  # the file may do anything
+        sys.exit(f"{expected}, got {type(problem).__name__}{find_line(problem, file)}: {problem}")
     if missing := [name for name in ("net", "x") if name not in names]:
-        sys.exit(f"{file} must define net and x, the inputs of one sample; it has no {missing[0]}")
-    x = torch.as_tensor(names["x"]).detach().double()
-    return names["net"], x.ravel().tolist(), None
+        sys.exit(f"{expected}, the inputs of one sample; it has no {missing[0]}")
+    net, x = names["net"], names["x"]
+    if not isinstance(net, torch.nn.Module):
+        sys.exit(f"{expected}; net must be a torch.nn.Module, got {net!r}")
+    try:
+        return net, torch.as_tensor(x).detach().double().ravel().tolist()
+    except (TypeError, ValueError, RuntimeError):
+        sys.exit(f"{expected}; x must be the inputs of one sample as numbers, got {x!r}")
+
+
+def find_line(problem: BaseException, file: Path) -> str:
+    """Return the line of a file in which an error was raised: " in line 3"."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(file)]
+    return f" in line {lines[-1]}" if lines else ""
 
 
 def compute_loss(outputs: Any, y: float | None) -> Value:

@@ -70,6 +70,7 @@ def test_an_unknown_name_is_rejected():
     ("arguments", "message"),
     [
         (["sweep", "--scheduler", "here"], "expected an address such as tcp://127.0.0.1:8786, got 'here'"),
+        (["sweep", "--scheduler", "http://here:80"], "expected an address such as tcp://127.0.0.1:8786, got"),
         (["gpt", "--file", "none.txt"], "--file none.txt: No such file or directory; choose a text file"),
         (["from_torch", "--file", "none.py"], "--file none.py: No such file or directory; choose a Python file"),
     ],
@@ -81,6 +82,21 @@ def test_a_wrong_option_is_rejected(arguments, message):
     assert result.returncode != 0
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_files_that_cannot_be_used_are_named_in_one_line(tmp_path, monkeypatch):
+    """A picture that cannot be written, and a data set that is damaged."""
+    (tmp_path / "neuron.svg").mkdir()
+    result = run("graphs", "--out", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "neuron.svg" in result.stderr
+    for path in (ROOT / "nn" / "mnist").glob("*.gz"):
+        (tmp_path / path.name).write_bytes(b"damaged")
+    monkeypatch.setenv("STEPGRAD_MNIST", str(tmp_path))
+    result = run("tape", "--out", tmp_path)
+    assert result.returncode == 1
+    assert re.fullmatch(rf"{tmp_path}/train-labels-.*not IDX.*\n", result.stderr)
 
 
 def test_moons_are_separated(run_small, tmp_path, monkeypatch):

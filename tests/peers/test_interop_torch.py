@@ -485,9 +485,33 @@ def test_the_demo_steps_through_a_network_of_the_user(tmp_path, capsys):
     )
     demo.main(tmp_path, file=file)
     assert re.search(r"^1\.weight .* \d\.\de[-+]\d+$", capsys.readouterr().out, re.M)
-    file.write_text("x = 1")
-    with pytest.raises(SystemExit, match=r"must define net and x, .*; it has no net"):
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("x = 1", "defines net and x, the inputs of one sample; it has no net"),
+        ("net = torch.nn.Tanh()", "it has no x"),
+        ("net, x = 3, 1", "net must be a torch.nn.Module, got 3"),
+        ("net, x = torch.nn.Tanh(), 'abc'", "x must be the inputs of one sample as numbers, got 'abc'"),
+        ("net = torch.nn.Tanh(\n", r"SyntaxError: '\(' was never closed"),
+        ("net = linear(2, 2)", "NameError in line 2: name 'linear' is not defined"),
+        ("import no_library", "ModuleNotFoundError in line 2: No module"),
+        ("x = open('/no/file')", "FileNotFoundError in line 2: "),
+        ("net, x = torch.nn.Conv2d(1, 2, 3), 1", r"from_torch cannot convert Conv2d"),
+        ("net, x = torch.nn.Dropout(), 1", r"'Dropout' object has no attribute 'to_scalar'; only modules"),
+        ("net, x = torch.nn.Linear(3, 2), 1", "Layer expects 3 inputs, got 1"),
+        ("net, x = torch.nn.Embedding(3, 2), 1", "Embedding expects integer indices"),
+        (None, "No such file or directory; choose a Python file"),
+    ],
+)  # fmt: skip
+def test_the_demo_names_what_is_wrong_in_one_line(code, message, tmp_path):
+    file = tmp_path / "mine.py"
+    if code is not None:
+        file.write_text(f"import torch\n{code}\n")
+    with pytest.raises(SystemExit) as stop:
         demo.main(tmp_path, file=file)
+    assert re.fullmatch(f"--file {file}: .*{message}.*", stop.value.code)
 
 
 @pytest.mark.parametrize("module", [state_names, torch_reader, torch_writer])
