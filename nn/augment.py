@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from nn.arguments import check_positive, check_whole, check_within
 from nn.init import Rng, generator
+from nn.keywords import answer_keywords
 
 __all__ = ["distort", "shift"]
 
@@ -33,6 +34,7 @@ SMALL = 2**18  # multiplications in a matrix product that OpenBLAS does not give
 VARIANCE_KEPT = 0.999  # of an elastic field; the rest is in hundreds of small components
 
 
+@answer_keywords
 def shift(images: ArrayLike, pixels: int, rng: Rng = None) -> np.ndarray:
     """Return each image shifted by whole pixels, uniformly up to `pixels` in each direction.
 
@@ -55,6 +57,7 @@ def shift(images: ArrayLike, pixels: int, rng: Rng = None) -> np.ndarray:
     return windows[np.arange(n), down, right].reshape(np.shape(images))
 
 
+@answer_keywords
 def distort(
     images: ArrayLike,
     *,

@@ -8,6 +8,7 @@ from engine.support.lazy import numpy_if_installed
 from nn import plain
 from nn.arguments import check_flag, check_whole, check_within, format_count
 from nn.init import Rng, generator
+from nn.keywords import answer_keywords
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 Samples = tuple[Any, Any]  # X and y: NumPy arrays, or plain.Rows where NumPy is not installed
 
 
+@answer_keywords
 def batches(
     X: "ArrayLike",
     y: "ArrayLike",
@@ -45,6 +47,7 @@ def batches(
     return ((inputs[part], targets[part]) for part in parts)
 
 
+@answer_keywords
 def split(
     X: "ArrayLike",
     y: "ArrayLike",

@@ -7,6 +7,7 @@ import numpy as np
 from engine.functions import is_array
 from nn.arguments import check_finite, check_whole
 from nn.batches import to_finite_samples
+from nn.keywords import answer_keywords
 from nn.module import Module
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ TINT = 0.45  # the share of a class's colour where the model is sure of it
 LINE = "#2b2b2b"
 
 
+@answer_keywords
 def plot_boundary(
     model: Module,
     X: "ArrayLike",

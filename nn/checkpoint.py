@@ -20,6 +20,7 @@ import numpy as np
 from nn import archive, schedules
 from nn.archive import CheckpointError, Tree
 from nn.arguments import check_mapping, check_path, check_whole, check_within
+from nn.keywords import answer_keywords
 from nn.module import Module, find_conversion
 from nn.optim import Optimizer
 from nn.schedules import Schedule
@@ -52,6 +53,7 @@ class Checkpoint(NamedTuple):
     extra: dict[str, Any]
 
 
+@answer_keywords
 def save(
     path: str | os.PathLike[str],
     model: Module,
@@ -112,6 +114,7 @@ def save(
     )
 
 
+@answer_keywords
 def load(
     path: str | os.PathLike[str],
     model: Module | None = None,

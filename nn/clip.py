@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from engine.node import Node
 from engine.watch.gradient_warnings import check_gradient_is_new
 from nn.arguments import check_parameters, check_positive
+from nn.keywords import answer_keywords
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+@answer_keywords
 def clip_grad_value(parameters: Iterable[Node], limit: float) -> None:
     """Clip each element of each gradient to [-limit, limit]; nan stays nan.
 
@@ -40,6 +42,7 @@ def clip(gradient: "float | np.ndarray", limit: float) -> "float | np.ndarray":
         return np.clip(gradient, -limit, limit)
 
 
+@answer_keywords
 def clip_grad_norm(parameters: Iterable[Node], limit: float) -> float:
     """Scale all gradients by one factor so that their norm is at most `limit`.
 
@@ -72,6 +75,7 @@ def check_unused(p: object) -> None:
         check_gradient_is_new(p)
 
 
+@answer_keywords
 def grad_norm(parameters: Iterable[Node]) -> float:
     """Return the Euclidean norm of the gradients of all parameters, taken as one vector.
 

@@ -26,6 +26,7 @@ from nn import idx
 from nn.arguments import check_finite, check_path, check_whole, check_within
 from nn.batches import Samples, batches, split
 from nn.init import Rng, generator
+from nn.keywords import answer_keywords
 
 __all__ = ["batches", "blobs", "circles", "mnist", "moons", "names", "spirals", "split", "xor"]
 
@@ -33,6 +34,7 @@ NAMES = Path(__file__).parent / "names" / "names.txt"
 Points = tuple[ArrayLike, ArrayLike]  # the two coordinates of points
 
 
+@answer_keywords
 def moons(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
     """Return two interleaving half circles of radius 1, the data of micrograd's demo.
 
@@ -52,6 +54,7 @@ def moons(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
     return sample_classes(half, 2, n, noise, rng)
 
 
+@answer_keywords
 def circles(n: int = 100, noise: float = 0.1, rng: Rng = None, *, inner: float = 0.5) -> Samples:
     """Return a circle of radius 1 (label 0) and one of radius `inner` (label 1) around the origin.
 
@@ -74,6 +77,7 @@ def circles(n: int = 100, noise: float = 0.1, rng: Rng = None, *, inner: float =
     return sample_classes(circle, 2, n, noise, rng)
 
 
+@answer_keywords
 def spirals(
     n: int = 100, noise: float = 0.05, rng: Rng = None, *, arms: int = 2, turns: float = 1.0
 ) -> Samples:
@@ -99,6 +103,7 @@ def spirals(
     return sample_classes(arm, arms, n, noise, rng)
 
 
+@answer_keywords
 def blobs(n: int = 100, noise: float = 0.2, rng: Rng = None, *, centers: int = 3) -> Samples:
     """Return round clouds around points evenly spaced on the circle of radius 1, one label each.
 
@@ -119,6 +124,7 @@ def blobs(n: int = 100, noise: float = 0.2, rng: Rng = None, *, centers: int = 3
     return sample_classes(cloud, centers, n, noise, rng)
 
 
+@answer_keywords
 def xor(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
     """Return clouds at the corners of the unit square.
 
@@ -155,6 +161,7 @@ def sample_classes(
     return X[order], y[order]
 
 
+@answer_keywords
 def mnist(
     folder: "str | PathLike[str] | None" = None, *, classes: int = 10
 ) -> tuple[Samples, Samples]:

@@ -17,6 +17,7 @@ from engine.support.embed import embed_image
 from engine.watch.no_grad import keep_graphs
 from nn import losses
 from nn.batches import to_finite_samples
+from nn.keywords import answer_keywords
 from nn.layers import Layers
 from nn.module import Module
 from nn.objective import Loss, Objective, to_float
@@ -103,6 +104,7 @@ class Diagnosis:
         return bundle
 
 
+@answer_keywords
 @keep_graphs(check_results=True)
 def diagnose(
     model: Module, X: "ArrayLike", y: "ArrayLike", *, loss: str | Loss | None = None

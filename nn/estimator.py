@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from engine.support.lazy import import_extra
 from nn import archive
 from nn.arguments import check_sequence, check_whole
+from nn.keywords import answer_keywords
 from nn.train import fit
 from nn.vector import MLP
 
@@ -24,6 +25,7 @@ DTYPES = [np.float64, np.float32]  # data of other dtypes becomes float64
 class Estimator(BaseEstimator):
     """The parameters, training and pickling that both estimators share."""
 
+    @answer_keywords
     def __init__(
         self,
         hidden: Sequence[int] = (32,),

@@ -16,6 +16,7 @@ from engine.support.arguments import is_bool_or_duration, numpy_type
 from engine.support.lazy import numpy_if_installed
 from nn import plain
 from nn.arguments import check_finite, check_whole, check_within, format_count, look_up
+from nn.keywords import answer_keywords
 
 if TYPE_CHECKING:
     import numpy
@@ -32,6 +33,7 @@ Matrix: TypeAlias = "numpy.ndarray | list[list[float]]"  # lists where NumPy is 
 Init = Callable[[int, int, Any], Any]  # any sequence of sequences of numbers will do
 
 
+@answer_keywords
 def zeros(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights of 0. Neurons of a hidden layer that start equal stay equal.
 
@@ -41,6 +43,7 @@ def zeros(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     return (numpy_if_installed() or plain).zeros(weight_shape(fan_in, fan_out))
 
 
+@answer_keywords
 def uniform(
     fan_in: int, fan_out: int, rng: Rng = None, low: float = -1.0, high: float = 1.0
 ) -> Matrix:
@@ -57,6 +60,7 @@ def uniform(
     return generator(rng).uniform(low, high, weight_shape(fan_in, fan_out))
 
 
+@answer_keywords
 def normal(fan_in: int, fan_out: int, rng: Rng = None, std: float = 1.0) -> Matrix:
     """Return weights from N(0, std²), by default N(0, 1) as in PyTorch's embeddings.
 
@@ -69,6 +73,7 @@ def normal(fan_in: int, fan_out: int, rng: Rng = None, std: float = 1.0) -> Matr
     return generator(rng).normal(0.0, std, weight_shape(fan_in, fan_out))
 
 
+@answer_keywords
 def xavier_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from U(-a, a), a = √(6 / (fan_in + fan_out)), for tanh and sigmoid.
 
@@ -83,6 +88,7 @@ def xavier_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
+@answer_keywords
 def xavier_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from N(0, 2 / (fan_in + fan_out)), for tanh and sigmoid.
 
@@ -95,6 +101,7 @@ def xavier_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     return generator(rng).normal(0.0, sqrt(2.0 / sum(shape)), shape)
 
 
+@answer_keywords
 def he_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from U(-a, a), a = √(6 / fan_in): the variance of `he_normal`, but bounded.
 
@@ -105,6 +112,7 @@ def he_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
+@answer_keywords
 def he_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from N(0, 2 / fan_in), for relu.
 

@@ -30,6 +30,7 @@ from engine.value import Value, as_nodes
 from nn import other_names
 from nn.arguments import check_lengths, check_sequence, check_within, is_row, look_up
 from nn.cross_entropy import cross_entropies
+from nn.keywords import answer_keywords
 
 if TYPE_CHECKING:
     from engine.arrays.array import Array
@@ -95,16 +96,13 @@ def loss_of_pairs(
     """
 
     def decorate(formula: Loss) -> LossOfPairs:
-        name = formula.__name__
+        name, signature = formula.__name__, inspect.signature(formula)
 
         @functools.wraps(formula)
-        def loss(
-            predictions: Any,
-            targets: Any,
-            *settings: Any,
-            reduction: Reduction = "mean",
-            **options: Any,
-        ) -> Any:
+        def loss(*args: Any, reduction: Reduction = "mean", **options: Any) -> Any:
+            if options or len(args) < 2:
+                args = signature.bind(*args, **options).args
+            predictions, targets, *settings = args
             check_reduction(reduction)
             if is_array(predictions):
                 p, y = match_shapes(name, predictions, targets)
@@ -113,7 +111,7 @@ def loss_of_pairs(
                     check_targets(name, y.data.flat, outputs, is_target, expects)
                 if y.constant and y.dtype != p.dtype:
                     y = p.lift(y.data.astype(p.dtype))
-                return reduce_losses(formula(p, y, *settings, **options), reduction)
+                return reduce_losses(formula(p, y, *settings), reduction)
             targets = as_list(targets)
             p_rows, y_rows = rows_of_nodes(as_list(predictions)), rows_of_nodes(targets)
             check_lengths(name, p_rows, y_rows)
@@ -122,18 +120,17 @@ def loss_of_pairs(
             ps, ys = tuple(chain.from_iterable(p_rows)), tuple(chain.from_iterable(y_rows))
             if is_target is not None:
                 check_targets(name, [y.data for y in ys], len(y_rows[0]), is_target, expects)
-            losses = [formula(p, y, *settings, **options) for p, y in zip(ps, ys, strict=True)]
+            losses = [formula(p, y, *settings) for p, y in zip(ps, ys, strict=True)]
             if reduction == "none" and any(map(is_row, targets)):
                 rest = iter(losses)
                 losses = [[next(rest) for _ in y] if is_row(y) else next(rest) for y in targets]
             return reduce_losses(losses, reduction)
 
-        signature = inspect.signature(formula)
         added = inspect.signature(loss, follow_wrapped=False).parameters["reduction"]
         added = added.replace(annotation=str)
         shown: Any = loss
         shown.__signature__ = signature.replace(parameters=[*signature.parameters.values(), added])
-        return shown
+        return cast("LossOfPairs", answer_keywords(shown))
 
     return decorate
 
@@ -281,6 +278,7 @@ def cross_entropy(
     ignore_index: int | None = None, reduction: Literal["none"], smoothing: float = 0.0,
 ) -> list[Value]: ...
 # fmt: on
+@answer_keywords
 def cross_entropy(
     logits: "LogitRows | Array",
     labels: Iterable[Any],
@@ -327,6 +325,7 @@ def cross_entropy(
     return reduce_losses(losses, reduction, size)
 
 
+@answer_keywords
 def l1_penalty(parameters: Iterable[Node]) -> "Value | Array":
     """Return |p1| + |p2| + ..., which drives small parameters to 0 (lasso; Tibshirani 1996).
 
@@ -339,6 +338,7 @@ def l1_penalty(parameters: Iterable[Node]) -> "Value | Array":
     return total([abs(p) for p in as_nodes(ps)])
 
 
+@answer_keywords
 def l2_penalty(parameters: Iterable[Node]) -> "Value | Array":
     """Return p1² + p2² + ..., which shrinks parameters in proportion (ridge, weight decay).
 

@@ -9,6 +9,7 @@ from engine.support.arguments import numpy_type
 from engine.support.lazy import numpy_for
 from engine.value import Value, as_float
 from nn.arguments import check_finite, check_sequence, format_count
+from nn.keywords import answer_keywords
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["accuracy", "confusion_matrix"]
 
 
+@answer_keywords
 def accuracy(
     predictions: "Array | np.ndarray | Sequence[Any]",
     targets: "Array | np.ndarray | Sequence[Any]",
@@ -88,6 +90,7 @@ def _accuracy_of_arrays(predictions: "np.ndarray", labels: "np.ndarray", thresho
     return float((predictions.argmax(axis=1) == labels).mean())
 
 
+@answer_keywords
 def confusion_matrix(
     predictions: "Array | np.ndarray | Sequence[Any]",
     targets: "Array | np.ndarray | Sequence[Any]",

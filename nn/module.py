@@ -12,6 +12,8 @@ from engine.support.lazy import numpy_if_installed
 from engine.watch.hooks import condition
 from engine.watch.scopes import scoped
 from nn.arguments import check_flag, check_mapping
+from nn.keywords import answer_constructor
+from nn.other_names import ATTRIBUTES
 from nn.predictions import predict
 from nn.search import DeepSearch, Search, is_of_user
 
@@ -71,9 +73,20 @@ class Module:
         defined = {name for kind in cls.__mro__ for name in vars(kind)}
         if "forward" in defined and "__call__" not in defined:
             raise TypeError(f"a Module computes in __call__: rename {cls.__name__}.forward")
+        answer_constructor(cls)
         method = vars(cls).get("__call__")
         if has_scope and isinstance(method, FunctionType):  # no static method, nor a jit
             setattr(cls, "__call__", scoped(method))  # noqa: B010
+
+    if not TYPE_CHECKING:  # a type checker would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError, with the name here if it is one of another library."""
+            remedy = ATTRIBUTES.get(name) or describe_conversion(self, name)
+            if remedy:
+                text = f"{type(self).__name__!r} object has no attribute {name!r}; {remedy}"
+                raise AttributeError(text, name=name, obj=self)
+            return object.__getattribute__(self, name)  # raises the error, also of a property
 
     def __setattr__(self, name: str, x: object) -> None:
         """Set an attribute. Raises TypeError if numbers would replace a parameter."""
@@ -264,7 +277,8 @@ class Module:
         """Yield the fully connected layers, in the order in which drawings show them.
 
         Each is a tuple of its path, weights, biases and activation. Any other module has None for
-        weights and biases, and its repr in place of the activation.
+        weights and biases, and its repr in place of the activation. A residual block yields "+ X"
+        after its layers.
         """
         last = None
         for path, part in find_parts(self)[1:]:
@@ -277,6 +291,17 @@ class Module:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def describe_conversion(module: Module, name: str) -> str:
+    """Return why a module does not have `to_vector` or `to_scalar`; "" for any other name."""
+    other = {"to_vector": "to_scalar", "to_scalar": "to_vector"}.get(name)
+    if other is None:
+        return ""
+    kind, others = ("Arrays", "scalar") if name == "to_vector" else ("Values", "vector")
+    if hasattr(type(module), other):
+        return f"it is a module of {kind} already"
+    return f"only modules of nn.{others} with a counterpart of {kind} have it"
 
 
 def find_conversion(module: Module, state: Mapping[str, object]) -> str:

@@ -19,6 +19,7 @@ from nn.arguments import (
     check_within,
     format_count,
 )
+from nn.keywords import answer_constructor
 from nn.taped import loaded_class
 from nn.unmoved import (
     LEAVES,
@@ -71,6 +72,10 @@ class Optimizer:
 
     remembers: tuple[str, ...] = ()  # names of the numbers that the rule keeps for each weight
     decoupled = False  # True if weight decay shrinks the weight and does not enter the gradient
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        answer_constructor(cls)
 
     def __init__(self, parameters: Iterable[Node], lr: float, weight_decay: float = 0.0):
         self.name = type(self).__name__

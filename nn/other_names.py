@@ -30,6 +30,22 @@ LOSSES = {
     ),
     **dict.fromkeys(("hinge_loss", "HingeEmbeddingLoss"), "losses.hinge"),
 }
+ATTRIBUTES = {  # of the modules of other libraries
+    "forward": "call it: model(X)",
+    **dict.fromkeys(("to", "cuda", "cpu"), "numbers are in the memory of the CPU"),
+    **dict.fromkeys(("children", "named_children"), "named_modules() returns all modules by path"),
+    **dict.fromkeys(("buffers", "named_buffers"), "named_state() returns constants, too"),
+    **dict.fromkeys(("get_weights", "trainable_weights"), "parameters() returns them"),
+    "set_weights": "load_state_dict(state) sets them",
+    "requires_grad_": "freeze() and unfreeze() change all parameters",
+    "fit": "write nn.fit(model, X, y, loss=..., epochs=...).run()",
+    "compile": "write engine.jit(model), or fit(..., jit=True)",
+    "evaluate": "write nn.accuracy(model.predict(X), y)",
+    "predict_proba": "write model.predict(X, 'probabilities')",
+    "score": "write nn.accuracy(model.predict(X), y)",
+    **dict.fromkeys(("save", "save_weights"), "write nn.save(path, model)"),
+    **dict.fromkeys(("load", "load_weights"), "write nn.load(path, model)"),
+}
 OPTIMIZERS = {
     "RMSProp": "RMSprop", "AdaGrad": "Adagrad", "lr_scheduler": "nn.schedules",
     **dict.fromkeys(("clip_grad_norm_", "clip_grad_value_"), "clip_grad_norm or clip_grad_value"),

@@ -29,6 +29,7 @@ from nn.arguments import (
     check_within,
     look_up,
 )
+from nn.keywords import answer_keywords
 
 __all__ = [
     "SCHEDULES", "Plateau", "constant", "cosine", "exponential", "get", "linear", "one_cycle",
@@ -82,6 +83,7 @@ def show_call(make: F) -> F:
 
 
 @show_call
+@answer_keywords
 def constant(lr: float) -> Schedule:
     """Return the schedule with the same learning rate at every step.
 
@@ -93,6 +95,7 @@ def constant(lr: float) -> Schedule:
 
 
 @show_call
+@answer_keywords
 def linear(lr: float, steps: float, end: float = 0.0) -> Schedule:
     """Return the schedule from `lr` to `end` along a straight line.
 
@@ -104,6 +107,7 @@ def linear(lr: float, steps: float, end: float = 0.0) -> Schedule:
 
 
 @show_call
+@answer_keywords
 def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
     """Return the schedule that divides the rate by `by` every `every` steps.
 
@@ -124,6 +128,7 @@ def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
 
 
 @show_call
+@answer_keywords
 def exponential(lr: float, factor: float) -> Schedule:
     """Return the schedule that multiplies the rate by `factor` at every step.
 
@@ -137,6 +142,7 @@ def exponential(lr: float, factor: float) -> Schedule:
 
 
 @show_call
+@answer_keywords
 def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
     """Return the schedule from `lr` to `end` along half a cosine (Loshchilov & Hutter 2017).
 
@@ -148,6 +154,7 @@ def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
 
 
 @show_call
+@answer_keywords
 def warm_restarts(lr: float, steps: float, *, grow: float = 1.0, end: float = 0.0) -> Schedule:
     """Return the schedule of repeated half cosines from `lr` to `end` (SGDR).
 
@@ -175,6 +182,7 @@ def warm_restarts(lr: float, steps: float, *, grow: float = 1.0, end: float = 0.
 
 
 @show_call
+@answer_keywords
 def one_cycle(
     lr: float, steps: float, *, rise: float = 0.3, divide: float = 25.0, end: float = 0.0
 ) -> Schedule:
@@ -199,6 +207,7 @@ def one_cycle(
 
 
 @show_call
+@answer_keywords
 def warm_up(schedule: Schedule, steps: float) -> Schedule:
     """Return a schedule that first rises linearly to `schedule(0)` (Goyal et al. 2017).
 
@@ -282,6 +291,7 @@ class Plateau:
         self.best, self.age = state["best"], check_whole("the state's age", state["age"], least=0)
 
 
+@answer_keywords
 def reduce_on_plateau(
     lr: float, by: float = 10.0, *, patience: int = 10, threshold: float = 1e-4, least: float = 0.0
 ) -> Plateau:

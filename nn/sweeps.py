@@ -18,6 +18,7 @@ from engine.watch.gradient_warnings import warn
 from nn import archive
 from nn.arguments import check_mapping, check_path, check_whole, format_count, look_up
 from nn.code import code_checksum
+from nn.keywords import answer_keywords
 from nn.records import Record, Records
 from nn.sweep_result import Sweep
 from nn.training import Training, progress_bar
@@ -28,6 +29,7 @@ GIVEN = ("seed", "checkpoint")  # the parameters of build that are not in the gr
 LONGEST_SLUG = 80  # characters of the settings in the name of a file
 
 
+@answer_keywords
 def sweep(
     build: Callable[..., Training],
     grid: Mapping[str, Iterable[Any]],

@@ -28,6 +28,7 @@ from nn.arguments import (
 )
 from nn.batches import Samples, hold_out, to_finite_samples
 from nn.init import Rng, generator
+from nn.keywords import answer_keywords_of_fit
 from nn.metrics import accuracy
 from nn.module import Module
 from nn.objective import Loss, Metric, Objective, Penalty
@@ -49,6 +50,7 @@ LOGIT_LOSSES = (losses.binary_cross_entropy, losses.cross_entropy, losses.hinge)
 __all__ = ["Record", "Training", "fit"]
 
 
+@answer_keywords_of_fit
 def fit(
     model: "Module | Tape",
     X: "ArrayLike",
@@ -180,7 +182,7 @@ def fit(
         validation=held_out, epochs=epochs, batch_size=batch_size, schedule=schedule,
         patience=patience, clip=clip, augment=augment, rng=source, checkpoint=saved,
     )  # fmt: skip
-    training._caller = sys._getframe(1).f_code
+    training._caller = sys._getframe(2).f_code  # 1 is that of the decorator
     return training
 
 

@@ -51,6 +51,39 @@ def test_methods_that_nodes_have_need_no_answer():
 
 
 @pytest.mark.parametrize(
+    ("model", "name", "remedy"),
+    [
+        (vector.MLP(2, [1]), "to_vector", "it is a module of Arrays already"),
+        (MLP(2, [1]), "to_scalar", "it is a module of Values already"),
+        (vector.GPT(3, 4, 1, 1, 2), "to_vector", "it is a module of Arrays already"),
+        (vector.Dropout(), "to_scalar", "only modules of nn.vector with a counterpart of Values"),
+        (nn.Neuron(2), "to_vector", "only modules of nn.scalar with a counterpart of Arrays"),
+        (MLP(2, [1]), "forward", r"call it: model\(X\)"),
+        (MLP(2, [1]), "fit", r"write nn\.fit\(model"),
+    ],
+)
+def test_attributes_of_modules(model, name, remedy):
+    assert not hasattr(model, name)
+    message = f"^'{type(model).__name__}' object has no attribute '{name}'; {remedy}"
+    with pytest.raises(AttributeError, match=message):
+        getattr(model, name)
+
+
+def test_other_attributes_of_modules():
+    """The error of a property is not hidden, and modules have no name that is answered."""
+
+    class Net(nn.Module):
+        @property
+        def size(self):
+            return self.width
+
+    with pytest.raises(AttributeError, match=r"'Net' object has no attribute 'width'$"):
+        getattr(Net(), "size")  # noqa: B009
+    for name in other_names.ATTRIBUTES:
+        assert not hasattr(nn.Module, name)
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: ARRAY.sum(dim=0), r"sum\(\) got .* 'dim'; write axis"),

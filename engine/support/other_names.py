@@ -1,5 +1,6 @@
 """Names that programs for other engines use, and what they are called here."""
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -8,6 +9,7 @@ from opcode import opmap
 from typing import Any, NoReturn, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
+Keywords = Mapping[str, tuple[str, ...]]
 
 # The attributes of nodes in micrograd, programs derived from it, PyTorch and TensorFlow.
 ATTRIBUTES = {
@@ -73,11 +75,16 @@ ARRAY_METHODS = {
     "amax": "x.max(axis)", "amin": "x.min(axis)", "mT": "x.swapaxes(-1, -2)",
 }  # fmt: skip
 
-# The keyword arguments of PyTorch, TensorFlow and older versions of NumPy.
-KEYWORDS = {
-    **dict.fromkeys(("dim", "dims", "reduction_indices"), "axis"),
-    **dict.fromkeys(("keepdim", "keep_dims"), "keepdims"),
-    **dict.fromkeys(("correction", "unbiased"), "ddof"),
+# The keyword arguments of PyTorch, TensorFlow and older versions of NumPy, with those here.
+KEYWORDS: Keywords = {
+    **dict.fromkeys(("dim", "dims", "reduction_indices"), ("axis",)),
+    **dict.fromkeys(("keepdim", "keep_dims"), ("keepdims",)),
+    **dict.fromkeys(("correction", "unbiased"), ("ddof",)),
+    "name": ("label",),
+}
+REMARKS = {  # on keyword arguments without a counterpart
+    "requires_grad": "only a ConstantArray does not require one",
+    "device": "numbers are in the memory of the CPU",
 }
 
 # The functions and classes of PyTorch and JAX that this package has under another name.
@@ -123,23 +130,43 @@ def find_instead(kind: type, name: str) -> str | None:
     return f"np.{name}(x)" if protocol.is_defined(kind, f) else None
 
 
-def answer_keywords(f: F) -> F:
-    """Return a function that answers keyword arguments of other libraries with ours."""
-    code = f.__code__
-    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+def answering(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
+    """Return a decorator of functions and constructors, which answer keywords of other libraries.
 
-    @wraps(f)
-    def function(*args: Any, **settings: Any) -> Any:
-        for name in settings:
-            ours = KEYWORDS.get(name, "")
-            if name not in known and (ours in known or name == "requires_grad"):
-                remedy = f"write {ours}" if ours else "only a ConstantArray does not require one"
-                raise TypeError(
-                    f"{f.__name__}() got an unexpected keyword argument {name!r}; {remedy}"
-                )
-        return f(*args, **settings)
+    names    of each keyword, those here: the answer is the first that the function has. It may be
+             followed by an example, as in "betas=(0.9, 0.999)"
+    remarks  on keywords that no argument of the function corresponds to
+    """
 
-    return function  # type: ignore[return-value]
+    def decorate(f: F) -> F:
+        @wraps(f)
+        def function(*args: Any, **settings: Any) -> Any:
+            for name in settings:
+                if name in names or name in remarks:
+                    check_keyword(f, args, name)
+            return f(*args, **settings)
+
+        return function  # type: ignore[return-value]
+
+    def check_keyword(f: Callable[..., Any], args: tuple[Any, ...], name: str) -> None:
+        parameters = inspect.signature(f).parameters
+        if name in parameters:
+            return
+        remedy = remarks.get(name)
+        for answer in names.get(name, ()):
+            ours = answer.partition("=")[0]
+            if ours in parameters:
+                is_one = parameters[ours].kind != inspect.Parameter.VAR_POSITIONAL
+                remedy = f"write {answer}" if is_one else f"pass the {ours} one after the other"
+                break
+        if remedy:
+            called = type(args[0]).__name__ if f.__name__ == "__init__" else f.__name__
+            raise TypeError(f"{called}() got an unexpected keyword argument {name!r}; {remedy}")
+
+    return decorate
+
+
+answer_keywords = answering(KEYWORDS, REMARKS)
 
 
 def refuse_name(module: str, name: str, names: Mapping[str, str]) -> NoReturn:

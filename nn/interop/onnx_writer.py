@@ -17,6 +17,7 @@ from nn.arguments import check_path
 from nn.interop.arguments import convert_to_arrays, refuse_layer
 from nn.interop.onnx_graph import OnnxGraph, Tensor
 from nn.interop.table import ROWS, find_row
+from nn.keywords import answer_keywords
 from nn.module import Module
 from nn.transformer import vector as transformer
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 OPSET = 20  # the first with Gelu, of October 2023
 
 
+@answer_keywords
 def to_onnx(
     model: Module,
     path: str | os.PathLike[str],

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from nn.interop.arguments import convert_to_arrays
 from nn.interop.torch_reader import read_module
 from nn.interop.torch_writer import TorchWriter
+from nn.keywords import answer_keywords
 from nn.module import Module
 
 if TYPE_CHECKING:
     import torch
 
 
+@answer_keywords
 def torch_names(model: Module | torch.nn.Module) -> dict[str, str]:
     """Return a dict from the names of a network's weights here to those in PyTorch.
 

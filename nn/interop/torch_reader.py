@@ -9,6 +9,7 @@ from engine.support.lazy import import_extra
 from nn.interop.arguments import refuse_layer
 from nn.interop.table import ACTIVATIONS
 from nn.interop.torch_layers import KNOWN, LayerReader, is_default, is_layer, refuse_hooks
+from nn.keywords import answer_keywords
 from nn.vector import Activation, Dropout, Residual, Sequential
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ OTHER_NAMES = {
 }  # fmt: skip
 
 
+@answer_keywords
 def from_torch(module: torch.nn.Module) -> Any:
     """Return a module of PyTorch as a network of Arrays, with copies of the weights.
 
@@ -108,10 +110,10 @@ class CallReader:
 
     def record(self, module: Any) -> Any:
         """Return the calls as a graph of `torch.fx`. Raises TypeError if that is not possible."""
-        from nn.interop.torch_trace import Tracer  # imports PyTorch
+        from nn.interop.torch_trace import InPlaceTracer  # imports PyTorch
 
         try:
-            return Tracer().trace(module)
+            return InPlaceTracer().trace(module)
         except Exception as problem:  # `forward` may run any Python
             raise TypeError(
                 f"from_torch cannot record {self.name}.forward; it must apply layers without "

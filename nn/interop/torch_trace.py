@@ -17,7 +17,7 @@ IN_PLACE = [
 ]  # fmt: skip
 
 
-class Recorded(fx.Proxy):
+class TracedTensor(fx.Proxy):
     """A tensor whose operations are recorded, `z += y` as z.__iadd__(y).
 
     `fx.Proxy` has no `__iadd__`, so Python would compute z = z + y, which leaves other names of the
@@ -35,14 +35,14 @@ def record_method(name: str) -> Callable[[Any, Any], Any]:
 
 
 for method in IN_PLACE:
-    setattr(Recorded, method, record_method(method))
+    setattr(TracedTensor, method, record_method(method))
 
 
-class Tracer(fx.Tracer):
+class InPlaceTracer(fx.Tracer):
     """A tracer that records the layers of `torch.nn` as calls."""
 
     def is_leaf_module(self, inner: torch.nn.Module, name: str) -> bool:
         return is_layer(inner) or super().is_leaf_module(inner, name)
 
-    def proxy(self, node: fx.Node) -> Recorded:
-        return Recorded(node, self)
+    def proxy(self, node: fx.Node) -> TracedTensor:
+        return TracedTensor(node, self)

@@ -11,6 +11,7 @@ from engine.support.lazy import import_extra
 from nn import vector
 from nn.interop.arguments import convert_to_arrays, refuse_layer
 from nn.interop.table import ACTIVATIONS, ROWS, LayerRow, find_row
+from nn.keywords import answer_keywords
 from nn.module import Module
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MODULES = {row.name: row for row in ACTIVATIONS}
 
 
+@answer_keywords
 def to_torch(model: Module) -> torch.nn.Module:
     """Return a network of Arrays or Values as a module of PyTorch, with copies of the weights.
 

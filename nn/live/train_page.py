@@ -13,6 +13,7 @@ from nn import losses, optim, schedules
 from nn.arguments import check_function, check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
+from nn.keywords import answer_keywords
 from nn.live.data import RecordedTraining, convert_model, record_training
 from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
@@ -31,6 +32,7 @@ MOST_NUMBERS = 1_000_000
 MOST_PARAMETERS = 50_000
 
 
+@answer_keywords
 def train_page(
     model: Module,
     X: "ArrayLike",
