@@ -1,6 +1,5 @@
 """Names that programs for other engines use, and what they are called here."""
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -149,6 +148,8 @@ def answering(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
         return function  # type: ignore[return-value]
 
     def check_keyword(f: Callable[..., Any], args: tuple[Any, ...], name: str) -> None:
+        import inspect  # not needed otherwise
+
         parameters = inspect.signature(f).parameters
         if name in parameters:
             return
