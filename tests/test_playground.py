@@ -11,6 +11,7 @@ from engine import Value
 from engine.draw import draw, step
 from engine.draw.graph import svg
 from engine.draw.page.html import SUBTITLE
+from engine.support.lazy import MISSING
 
 NEURON = 'x = Value(2.0, "x")\ny = (x * 3.0).tanh()\n'
 
@@ -31,9 +32,27 @@ def test_names_without_a_value_become_inputs_of_a_single_expression():
     assert outcome.shown == "(x + y) * (x - y) = -3"
     # The line that made a value is recorded, which a graph made here does not have.
     assert len(outcome.html) - len(step((x + y) * (x - y)).html) in range(5000)
-    assert run("total([f(k) for k in range(3)])").error.startswith("TypeError: 'Value'")
+    assert run("y = x * w").shown == "y = 2"
     assert run("(lambda a: a * w)(3.0)").shown == "(lambda a: a * w)(3.0) = 3"
-    assert run("x * 2.0\nx").error == "NameError: name 'x' is not defined"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("x * 2.0\nx", 'NameError: name \'x\' is not defined. Define it first: x = Value(2.0, "x").'),
+        ("x = x + 1.0", "NameError: name 'x'"),
+        ("total([f(k) for k in range(3)])", "NameError: name 'f' is not defined."),
+        ("sin(x) + y", "NameError: name 'sin' is not defined. Functions are methods: x.sin()."),
+        ("np.sin(x)", "NameError: name 'np' is not defined"),
+        ("math.sin(x)", "NameError: name 'math' is not defined"),
+        ("import torchy", "No module named 'torchy'. The playground has stepgrad and the standard library of Python."),
+        ("import micrograd.absent", "of Python. Import from stepgrad or stepgrad.nn instead."),
+        ("raise EOFError", "EOFError. The playground has no input: assign the text to a variable."),
+        ("raise NameError", "NameError"),
+    ],
+)  # fmt: skip
+def test_errors_of_code_for_other_places_have_advice(code, message):
+    assert message in run(code).error
 
 
 @pytest.mark.parametrize(
@@ -42,18 +61,47 @@ def test_names_without_a_value_become_inputs_of_a_single_expression():
         ("", "y = 0.999988"),
         ("y * 2.0", "y * 2.0 = 1.99998"),
         ("z = [y]", "z = 0.999988"),
+        ("[[y]]", "[[y]] = 0.999988"),
         ("z = w = y", "w = 0.999988"),
         ("y += 1.0", "y = 1.99999"),
         ("z: Value = y", "z = 0.999988"),
         ("draw(y)", "draw(y)"),
         ("step(y, quiz=True)", "step(y, quiz=True)"),
         ("nn.MLP(2, [3, 1], rng=0)", "nn.MLP(2, [3, 1], rng=0)"),
+        ("y.backward()", "y = 0.999988"),
+        ("for i in range(3):\n    y = y * x", "y = 7.9999"),
+        ("a, b = x, y", "b = 0.999988"),
+        ("z = [3.5]", "y = 0.999988"),
+        ("if True:\n    z = -y", "z = -0.999988"),
+        ("del y", "x = 2"),
     ],
 )
 def test_the_last_line_is_shown(last, shown):
     outcome = run(NEURON + last)
     assert (outcome.shown, outcome.error) == (shown, "")
     assert outcome.html.startswith("<!doctype html>")
+
+
+def test_results_without_a_page_are_printed():
+    outcome = run(NEURON + "y.backward()\nprint(y)\nx.grad * 2.0")
+    assert (outcome.shown, outcome.printed) == (
+        "y = 0.999988",
+        "Value(0.999988)\n0.0001474592844319962\n",
+    )
+    assert run(NEURON + "print('a')").printed == "a\n"
+    assert run("model = nn.MLP(2, [1], rng=0)\nlen(model.parameters())").shown == "model"
+
+
+def test_examples_of_the_reference_can_be_pasted():
+    code = (
+        ">>> x = Value(3.0, 'x')\n>>> for i in range(2):\n...     x = x * 2.0\n>>> x.data\n12.0\n"
+    )
+    outcome = run(code)
+    assert (outcome.shown, outcome.printed) == ("x = 12", "12.0\n")
+    assert run(">>> 1.0\n1.0\n>>> x / 0")[-2:] == (
+        "NameError: name 'x' is not defined. Define it first: x = Value(2.0, \"x\").",
+        3,
+    )
 
 
 def test_drawings_and_networks_have_their_pages():
@@ -83,11 +131,9 @@ def test_drawings_and_networks_have_their_pages():
         ("exit()", 1, "SystemExit"),
         ("raise KeyboardInterrupt", 1, "KeyboardInterrupt"),
         ("import missing_module", 1, "ModuleNotFoundError: No module named 'missing_module'"),
-        (NEURON + "for i in range(3):\n    y = y * x", 3, "no result. End with the name of a Value, such as y."),
-        (NEURON + "a, b = x, y", 3, "no result. End with the name of a Value, such as b."),
         (NEURON + "(x, y)", 3, "2 results, and a page shows one."),
-        (NEURON + "3.5", 3, "The last line gives float, 3.5. End with the name of a Value, such as y."),
-        (NEURON + "print(y)", 3, "The last line gives NoneType."),
+        ("3.5", 1, "The last line gives float, 3.5. End with the name of a Value, such as loss."),
+        ("for i in range(3):\n    print(i)", 1, "The last line gives no result. End with the name"),
         ("x = []", 1, "The last line gives list, []. End with the name of a Value, such as loss."),
         ("'a' * 200", 1, "The last line gives str, 'aaa"),
     ],
@@ -136,6 +182,10 @@ def read_facts(page):
     return zlib.decompress(base64.b64decode(data), -15).decode()
 
 
+def test_files_that_are_not_closed_are_no_warning(tmp_path):
+    assert run(f"open({str(tmp_path / 'a')!r}, 'w')\nx = Value(1.0)").notes == ()
+
+
 def test_runs_share_nothing():
     run("x = 3.0\nValue = float\nValue(1.0)")
     assert run("x").shown == "x = 1"
@@ -143,11 +193,12 @@ def test_runs_share_nothing():
 
 def test_names_that_need_numpy_have_a_line(monkeypatch):
     def load(name):
-        raise ImportError(f"stepgrad.{name} requires NumPy")
+        raise ImportError(MISSING.format(f"stepgrad.{name}"))
 
     monkeypatch.delattr(stepgrad, "Array", raising=False)
     monkeypatch.setattr(stepgrad, "__getattr__", load)
-    assert run("x = 1.0\nArray([x])")[-2:] == ("stepgrad.Array requires NumPy", 2)
+    message = "stepgrad.Array requires NumPy, which the playground lacks"
+    assert run("x = 1.0\nArray([x])")[-2:] == (message, 2)
 
 
 def test_large_graphs_are_drawn_as_boxes():
@@ -159,6 +210,7 @@ def test_large_graphs_are_drawn_as_boxes():
 def test_layouts_come_from_the_worker(monkeypatch):
     monkeypatch.setattr(svg, "installed", [])
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.setattr(sys, "stdin", sys.stdin)
     texts, render = [], svg.render
 
     def lay_out(dot, form):
@@ -169,6 +221,9 @@ def test_layouts_come_from_the_worker(monkeypatch):
     expected = run(NEURON)
     connect(lay_out, lambda: None)
     assert run(NEURON) == expected
+    assert run("input('name')").error.startswith(
+        "EOFError: EOF when reading a line. The playground"
+    )
     ((dot, form),) = texts
     assert (dot.startswith("digraph"), form) == (True, "svg")
 

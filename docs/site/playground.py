@@ -1,8 +1,9 @@
 """The Python side of the playground: run the reader's code, and make the page of its result.
 
-The last line is the result: an expression, or a variable that it assigns. If the code is a single
-expression, names without a value become inputs. This module runs in Pyodide, in a worker, and for
-tests in any Python.
+The last line is the result: an expression, or a variable that it assigns. A result without a page,
+such as a number, is printed, and the Value that was assigned last is shown. If the code is a single
+expression or assignment, names without a value become inputs. This module runs in Pyodide, in a
+worker, and for tests in any Python.
 """
 
 import ast
@@ -31,6 +32,8 @@ DRAWN = {"draw": draw, "step": step, "nn": nn}
 # Without NumPy, __all__ lacks the names that require it.
 PUBLIC = {*dir(stepgrad), *(x for names in vars(stepgrad)["LAZY"].values() for x in names)}
 LOOPS = ast.For | ast.While | ast.AsyncFor
+MODULES = ("math", "np", "torch")  # names that stand for modules, not inputs
+PACKAGES = {"engine": "stepgrad", "micrograd": "stepgrad or stepgrad.nn", "nn": "stepgrad.nn"}
 
 
 class Problem(Exception):
@@ -86,6 +89,7 @@ def run(code: str) -> Outcome:
     output = Output()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
+        warnings.simplefilter("ignore", ResourceWarning)  # of files that are not closed
         with redirect_stdout(output), redirect_stderr(output):
             try:
                 html, shown = compute(code)
@@ -109,6 +113,7 @@ def connect(layout: Callable[[str, str], str], unpack: Callable[[], object]) -> 
             raise RuntimeError(f"Graphviz failed: {error}") from None
 
     use_graphviz(lay_out)
+    sys.stdin = io.StringIO()  # input() raises EOFError
     sys.meta_path.append(Missing(unpack))
 
 
@@ -129,6 +134,7 @@ class Missing:
 
 def compute(code: str) -> tuple[str, str]:
     """Return the page of the code's result, and a text that names the result."""
+    code = remove_prompts(code)
     tree = ast.parse(code, FILE)
     if not tree.body:
         raise Problem("Write an expression, such as (x + y) * (x - y).", 0)
@@ -146,11 +152,14 @@ def compute(code: str) -> tuple[str, str]:
         exec(compile(ast.Module(body, []), FILE, "exec"), namespace)
         if isinstance(last, ast.Expr):
             result = eval(compile(ast.Expression(last.value), FILE, "eval"), namespace)
-        elif name is None:
-            raise Problem(f"The last line gives no result. {advise(namespace)}", last.lineno)
         else:
-            result = namespace[name]
+            result = namespace.get(name or "")
     page, text = make_page(result, name or "", namespace)
+    if not page and not is_several(result) and (name := find_last_value(tree, namespace)):
+        if isinstance(last, ast.Expr) and result is not None:
+            print(result)
+        result = namespace[name]
+        page, text = make_page(result, name, namespace)
     namespace[""] = result
     del result
     release(namespace)
@@ -183,7 +192,7 @@ def collect_nodes(namespace: dict[str, Any]) -> dict[Node, None]:
 def make_namespace(tree: ast.Module) -> dict[str, Any]:
     """Return the variables that exist when the code starts.
 
-    They are the public names of stepgrad that occur in it, and the inputs of a single expression.
+    They are the public names of stepgrad that occur in it, and the inputs of a single statement.
     Raises Problem for a name that requires NumPy, if it is not installed.
     """
     lines = {node.id: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name)}
@@ -196,7 +205,7 @@ def make_namespace(tree: ast.Module) -> dict[str, Any]:
                 namespace[name] = getattr(stepgrad, name)
         except ImportError as error:
             raise Problem(str(error), line) from None
-    if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr):
+    if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr | ast.Assign):
         bound = {*namespace, *dir(builtins), *find_bound(tree)}
         inputs = [name for name in lines if name not in bound]
         namespace |= {name: Value(i + 1.0, name) for i, name in enumerate(inputs)}
@@ -204,12 +213,16 @@ def make_namespace(tree: ast.Module) -> dict[str, Any]:
 
 
 def find_bound(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that an expression binds: arguments of lambdas, variables of loops."""
+    """Yield the names that are no inputs: variables, arguments of lambdas, functions, modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
             yield node.arg
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             yield node.id
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield from {node.value.id}.intersection(MODULES)
 
 
 def find_target(statement: ast.stmt) -> str | None:
@@ -223,10 +236,16 @@ def find_target(statement: ast.stmt) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
-def advise(namespace: dict[str, Any]) -> str:
-    """Return what to write in the last line."""
-    values = [x for x, value in namespace.items() if isinstance(value, Node) and x[0] != "_"]
-    return f"End with the name of a Value, such as {values[-1] if values else 'loss'}."
+def find_last_value(tree: ast.Module, namespace: dict[str, Any]) -> str | None:
+    """Return the last variable in the code that is a Value or a network; None if none is."""
+    names = [x for x in ast.walk(tree) if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store)]
+    names.sort(key=lambda x: (x.lineno, x.col_offset), reverse=True)
+    return next((x.id for x in names if isinstance(namespace.get(x.id), Node | Module)), None)
+
+
+def is_several(result: Any) -> bool:
+    """Return whether a result is several Values."""
+    return isinstance(result, list | tuple) and any(isinstance(x, Node) for x in result)
 
 
 def make_page(result: Any, name: str, namespace: dict[str, Any]) -> tuple[str, str]:
@@ -235,7 +254,7 @@ def make_page(result: Any, name: str, namespace: dict[str, Any]) -> tuple[str, s
     A Value is stepped through, and a network drawn. For other objects without a page, the page is
     "", and the text says what to write.
     """
-    if isinstance(result, list | tuple) and len(result) == 1:
+    while isinstance(result, list | tuple) and len(result) == 1:
         (result,) = result
     if isinstance(result, Node):
         text = f"{name} = {result.data:.6g}" if isinstance(result.data, float) else name
@@ -245,13 +264,13 @@ def make_page(result: Any, name: str, namespace: dict[str, Any]) -> tuple[str, s
     html = getattr(result, "html", None)
     if isinstance(html, str):
         return html, name
-    if isinstance(result, list | tuple) and any(isinstance(x, Node) for x in result):
+    if is_several(result):
         text = f"The last line gives {len(result)} results, and a page shows one."
         return "", f"{text} End with one of them, or with their total([...])."
     text = repr(result)
-    text = f", {text if len(text) < 80 else text[:77] + '...'}" if result is not None else ""
-    kind = f"{type(result).__name__}{text}"
-    return "", f"The last line gives {kind}. {advise(namespace)}"
+    text = f"{type(result).__name__}, {text if len(text) < 80 else text[:77] + '...'}"
+    text = "no result" if result is None else text
+    return "", f"The last line gives {text}. End with the name of a Value, such as loss."
 
 
 def find_model(root: Node, namespace: dict[str, Any]) -> Module | None:
@@ -265,12 +284,43 @@ def find_model(root: Node, namespace: dict[str, Any]) -> Module | None:
 
 
 def describe(error: BaseException) -> str:
-    """Return the message of an error, with its type unless it is a Problem."""
-    if isinstance(error, Problem):
-        return str(error)
+    """Return the message of an error, with its type unless it is a Problem, and advice."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    return "".join(traceback.format_exception_only(error)).strip()
+    text = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, Problem):
+        text = str(error)
+    text = text.replace("which is not installed: pip install numpy", "which the playground lacks")
+    return f"{text}{advise(error, text)}"
+
+
+def advise(error: BaseException, text: str) -> str:
+    """Return advice for errors of code that was written for another place."""
+    if isinstance(error, EOFError):
+        return ". The playground has no input: assign the text to a variable."
+    if isinstance(error, ModuleNotFoundError):
+        package = PACKAGES.get((error.name or "").partition(".")[0])
+        instead = f" Import from {package} instead." if package else ""
+        return f". The playground has stepgrad and the standard library of Python.{instead}"
+    if not isinstance(error, NameError) or not text.endswith("is not defined"):
+        return ""
+    if error.name not in MODULES:
+        if callable(getattr(Value, error.name, None)):
+            return f". Functions are methods: x.{error.name}()."
+        return f'. Define it first: {error.name} = Value(2.0, "{error.name}").'
+    return ""
+
+
+def remove_prompts(code: str) -> str:
+    """Return an example of the reference without prompts and outputs. Lines keep their numbers.
+
+    >>> remove_prompts(">>> x = Value(1.0)\\n>>> x.data\\n1.0")
+    'x = Value(1.0)\\nx.data\\n'
+    """
+    if not code.lstrip().startswith(">>> "):
+        return code
+    lines = map(str.strip, code.split("\n"))
+    return "\n".join(x[4:] if x.startswith((">>>", "...")) else "" for x in lines)
 
 
 def find_line(error: BaseException) -> int:
