@@ -21,7 +21,8 @@ from stepgrad import nn
 MODULES = (
     "stepgrad", "stepgrad.draw", "stepgrad.nn", "stepgrad.nn.exercises",
     "stepgrad.nn.interop", "stepgrad.nn.live", "stepgrad.nn.metrics", "stepgrad.nn.sklearn",
-    "!stepgrad.explain", "!stepgrad.mistakes",  # functions, not modules
+    # functions, not modules:
+    "!stepgrad.explain", "!stepgrad.mistakes", "!stepgrad.nn.live.train_page",
 )  # fmt: skip
 
 PUBLIC = {

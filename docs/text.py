@@ -2,12 +2,14 @@
 
 import re
 
+PACKAGES = {"engine": "stepgrad", "nn": "stepgrad.nn"}  # in the clone, and installed
+IMPORT = re.compile(r"^( *(?:>>>|\.\.\.) +(?:from|import) )(engine|nn)\b", flags=re.M)
 # One or more names at the margin, at least two spaces, and a description.
 ARGUMENT = re.compile(r"^(\*?\w[\w, *]*?) {2,}(\S.*)$")
 
 
 def markdown(text: str) -> str:
-    """Return the text with aligned columns converted to lists.
+    """Return the text with aligned columns converted to lists, and installed names in examples.
 
     >>> print(markdown("Draw it.\\n\\nroot   a node\\n       or several\\nmodel  a Module"))
     Draw it.
@@ -15,9 +17,12 @@ def markdown(text: str) -> str:
     - **root**: a node
       or several
     - **model**: a Module
+    >>> markdown(">>> from nn import MLP")
+    '>>> from stepgrad.nn import MLP'
     """
     if text.startswith(("Alias for field number", "Create new instance of")):
         return ""
+    text = IMPORT.sub(lambda match: match[1] + PACKAGES[match[2]], text)
     return "\n\n".join(map(block, text.split("\n\n")))
 
 

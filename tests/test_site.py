@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+from zipfile import ZipFile
 
 import pytest
 
@@ -19,6 +20,7 @@ from docs.site.build_playground import build_playground
 from docs.site.examples import EXAMPLES
 from docs.site.gallery import PAGES
 from docs.site.playground import run
+from docs.site.reference import adapt
 from docs.site.serve import make_server
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +157,23 @@ def test_no_file_names_another_origin(site, pages):
         ), name
 
 
+def test_the_wheel_can_be_downloaded(site):
+    (wheel,) = site.glob("*.whl")
+    assert f'<a href="{wheel.name}" download>' in (site / "index.html").read_text("utf-8")
+    assert "stepgrad/value.py" in ZipFile(wheel).namelist()
+
+
+def test_the_reference_is_a_part_of_the_site(tmp_path):
+    """Its examples can be pasted, and each page links to all modules and to the site."""
+    pages = [tmp_path / "index.html", tmp_path / "stepgrad.html", tmp_path / "stepgrad" / "nn.html"]
+    text = '<head></head><body><nav class="pdoc"><h2>API Documentation</h2></nav></body>'
+    page = adapt(text, pages[2], tmp_path, pages[1:])
+    assert '<li><a href="../stepgrad.html">stepgrad</a></li>' in page
+    assert '<li><a href="nn.html" aria-current="page">stepgrad.nn</a></li>' in page
+    assert '<a href="../../reference/stepgrad.html" aria-current="page">Reference</a>' in page
+    assert '<link rel="stylesheet" href="../../reference.css">' in page
+
+
 def test_pages_load_without_errors(browser, address, pages):
     assert len(pages) == 2 * len(PAGES) + 6
     with opened(browser, address, "index.html") as tab:
@@ -226,6 +245,18 @@ def test_examples_can_be_chosen_and_have_addresses(playground):
         playground.wait_for_url(f"**#example={name}")
 
 
+def test_the_back_button_leads_from_an_example_to_the_code_before(playground):
+    write(playground, "x * 7.0")
+    playground.select_option("#examples", "neuron")
+    playground.wait_for_url("**#example=neuron")
+    assert wait(playground) == "Shown: out = 0.706419"
+    playground.go_back()
+    playground.locator("#said", has_text="x * 7.0 = 7").wait_for()
+    playground.go_forward()
+    playground.locator("#said", has_text="out = 0.706419").wait_for()
+    assert playground.input_value("#examples") == "neuron"
+
+
 def test_typing_redraws(playground):
     assert write(playground, "x * x + 3.0") == "Shown: x * x + 3.0 = 4"
     playground.wait_for_selector('iframe:not(.spare)[title^="x * x"]', state="attached")
@@ -248,9 +279,11 @@ def test_errors_are_marked_in_their_line(playground):
     assert write(playground, "def f(n):\n    return f(n)\nf(1)").startswith(
         "Line 2: RecursionError"
     )
-    assert write(playground, "# one\nArray([1.0])").startswith(
-        "Line 2: stepgrad.Array requires NumPy"
+    assert write(playground, "# one\nArray([1.0])") == (
+        "Line 2: stepgrad.Array requires NumPy, which the playground lacks"
     )
+    assert "The playground has no input" in write(playground, "input('name? ')")
+    assert write(playground, "help(Value)\nValue(1.0)") == "Shown: Value(1.0) = 1"
     assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
     assert playground.locator("#gutter .bad").count() == 0
 

@@ -1,6 +1,5 @@
 """The whole site: its parts, each in a folder of its own."""
 
-import html
 import json
 import shutil
 from collections.abc import Iterable
@@ -10,7 +9,9 @@ from docs.site.build_playground import build_playground
 from docs.site.examples import EXAMPLES
 from docs.site.gallery import build_gallery
 from docs.site.layout import read, write_assets, write_card, write_page
-from docs.site.notebook_pages import build_notebooks, write_style
+from docs.site.notebook_pages import build_notebooks
+from docs.site.package import write_wheel
+from docs.site.reference import build_reference
 
 CARDS = (
     ("playground/index.html", "Playground", "Write a few lines of Python, and get a live page."),
@@ -18,10 +19,10 @@ CARDS = (
     ("notebooks/index.html", "Notebooks", "From a first expression to a GPT, in eleven lessons."),
     ("reference/stepgrad.html", "Reference", "Each function, with an example that runs."),
 )
-# The reference's pages have inline scripts and styles.
-REFERENCE_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'"
+TITLE = "stepgrad – an automatic differentiation engine you can see through"
+DESCRIPTION = (
+    "Write an expression or a network in Python, and step forwards and backwards through every "
+    "product of the chain rule."
 )
 
 
@@ -41,10 +42,11 @@ def build_pages(out: Path, notebooks: Iterable[Path] = ()) -> None:
     """Write the pages of the site, except the reference, with some notebooks or all of them."""
     out.mkdir(parents=True, exist_ok=True)
     write_assets(out)
-    write_style(out)
     cards = "".join(write_card(*card) for card in CARDS)
-    body = read("index.html").replace("CARDS", cards)
-    (out / "index.html").write_text(write_page("index.html", "stepgrad", body), "utf-8")
+    wheel = write_wheel(out)
+    body = read("index.html").replace("CARDS", cards).replace("WHEEL", wheel.name)
+    page = write_page("index.html", TITLE, body, description=DESCRIPTION)
+    (out / "index.html").write_text(page, "utf-8")
     (out / "playground").mkdir(exist_ok=True)
     (out / "playground" / "index.html").write_text(write_playground(), "utf-8")
     print("gallery ...", flush=True)
@@ -61,20 +63,5 @@ def write_playground() -> str:
         "playground/index.html", "Playground – stepgrad",
         read("playground.html").replace("EXAMPLES", data), ("site.css", "playground.css"),
         scripts=" 'wasm-unsafe-eval'", workers="'self' blob:",
+        description="Write Python in the browser, and step through its gradients.",
     )  # fmt: skip
-
-
-def build_reference(out: Path) -> None:
-    """Write the API reference, with a link to the site and a policy in each page."""
-    from docs.__main__ import main
-
-    main(out)
-    policy = html.escape(REFERENCE_POLICY)
-    head = f'<head>\n<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    link = '<a class="home-link" href="{}index.html">← stepgrad’s site</a>'
-    for path in out.rglob("*.html"):
-        up = "../" * len(path.relative_to(out).parts)
-        icon = f'<link rel="icon" href="{up}icon.svg">'
-        text = path.read_text("utf-8").replace("<head>", head + icon, 1)
-        text = text.replace('<nav class="pdoc">', f'<nav class="pdoc">{link.format(up)}', 1)
-        path.write_text(text, "utf-8")

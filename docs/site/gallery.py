@@ -13,7 +13,8 @@ from engine.draw import Stepper, step
 from engine.support.embed import measure_svg
 from nn.scalar import GPT
 
-LONG = 4  # the ratio of width to height from which a card shows the beginning of a picture
+# The ratios of width to height beyond which a card shows the beginning of a picture.
+LONG, TALL = 4, 0.6
 
 
 class LivePage(NamedTuple):
@@ -50,7 +51,8 @@ def network_values() -> Stepper:
 
 PAGES = {
     "neuron": LivePage(
-        "A neuron", "Both passes of tanh(x₁w₁ + x₂w₂ + b), operation by operation. Drag a number.",
+        "A neuron", "The forward and the backward pass of tanh(x₁w₁ + x₂w₂ + b), operation by "
+        "operation. Drag a number.",
         lambda: step(graphs.neuron()),
     ),
     "moons": LivePage(
@@ -104,10 +106,14 @@ def build_gallery(out: Path) -> None:
         cards.append(write_card(f"{name}.html", title, text, picture))
     body = (
         '<main id="main"><h1>Live pages</h1>\n<p class="lead">Change a number, and the page '
-        "computes both passes again. Each page is one HTML file that works offline.</p>\n"
+        "computes the forward and the backward pass again. Each page is one HTML file that works "
+        "offline.</p>\n"
         f'<ul class="cards">\n{"".join(cards)}</ul></main>\n'
     )
-    page_text = write_page("gallery/index.html", "Gallery – stepgrad", body)
+    page_text = write_page(
+        "gallery/index.html", "Gallery – stepgrad", body,
+        description="Live pages: step through neurons, networks and a GPT, forwards and backwards.",
+    )  # fmt: skip
     (out / "index.html").write_text(page_text, "utf-8")
 
 
@@ -123,7 +129,8 @@ def write_picture(page: Any, name: str, out: Path) -> str:
         return f'<div class="picture">{image}</div>'
     page.drawing.save(out / f"{name}.svg")
     width, height = measure_svg(page.drawing.svg)
-    kind = "picture long" if width > LONG * height else "picture"
+    ratio = width / height
+    kind = "picture" + (" long" if ratio > LONG else " tall" if ratio < TALL else "")
     return f'<div class="{kind}"><img src="{name}.svg" alt=""></div>'
 
 
@@ -136,4 +143,4 @@ def write_frame(name: str, title: str, text: str) -> str:
         f'<a href="{name}-page.html" download="{name}.html">Save this page</a></div>\n'
         f'<iframe src="{name}-page.html" title="{heading}" allow="fullscreen"></iframe></main>\n'
     )
-    return write_page(f"gallery/{name}.html", f"{title} – stepgrad", body)
+    return write_page(f"gallery/{name}.html", f"{title} – stepgrad", body, description=text)

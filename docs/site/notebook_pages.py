@@ -10,7 +10,6 @@ from docs.site.layout import write_page
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LATEX = re.compile(r"\$([^$\n]+(?:\n[^$\n]+)?)\$")
-STYLES = {"default": "", "github-dark": "@media (prefers-color-scheme: dark)"}
 
 
 def list_notebooks() -> list[Path]:
@@ -28,33 +27,58 @@ def build_notebooks(out: Path, paths: Iterable[Path] = ()) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
-    items = []
     chosen = [*paths] or list_notebooks()
-    for path in chosen:
-        notebook = nbformat.read(path, as_version=4)
-        title, text = describe(notebook)
-        number = path.stem.partition("_")[0]
-        items.append(
-            f'<li><a href="{path.stem}.html">{number} {html.escape(title)}</a>'
-            f"<p>{html.escape(text)}</p></li>\n"
-        )
+    notebooks = [(path.stem, nbformat.read(path, as_version=4)) for path in chosen]
+    titles = {name: describe(notebook) for name, notebook in notebooks}
+    for name, notebook in notebooks:
+        title, text = titles[name]
         content, _ = exporter.from_notebook_node(notebook)
-        body = f'<main id="main" class="notebook">{convert(content)}</main>\n'
+        body = f"{convert(content)}{write_neighbours(name, titles)}"
         page = write_page(
-            f"notebooks/{path.stem}.html", f"{title} – stepgrad", body,
+            f"notebooks/{name}.html", f"{title} – stepgrad",
+            f'<main id="main" class="notebook">{body}</main>\n',
             ("site.css", "notebook.css"), scripts=" 'unsafe-inline'", inline=" 'unsafe-inline'",
+            description=text,
         )  # fmt: skip
-        (out / f"{path.stem}.html").write_text(page, "utf-8")
+        (out / f"{name}.html").write_text(page, "utf-8")
+    items = [
+        f'<li><a href="{name}.html">{write_title(name, titles)}</a>'
+        f"<p>{html.escape(text)}</p></li>\n"
+        for name, (_, text) in titles.items()
+    ]
     body = (
         '<main id="main"><h1>Notebooks</h1>\n<p class="lead">Backpropagation from a first '
         "expression to a GPT, with the output of each cell. The pages in them are live; to run "
-        "the code, open the notebooks in a clone with make lab.</p>\n"
+        "the code, open the notebooks in a clone with <code>make lab</code>.</p>\n"
         f'<ol class="contents">\n{"".join(items)}</ol></main>\n'
     )
     index = write_page(
-        "notebooks/index.html", "Notebooks – stepgrad", body, ("site.css", "notebook.css")
-    )
+        "notebooks/index.html", "Notebooks – stepgrad", body, ("site.css", "notebook.css"),
+        description="Lessons on backpropagation, from a first expression to a GPT.",
+    )  # fmt: skip
     (out / "index.html").write_text(index, "utf-8")
+
+
+Titles = dict[str, tuple[str, str]]
+
+
+def write_title(name: str, titles: Titles) -> str:
+    """Return the number and the title of a notebook, as HTML."""
+    return f"{name.partition('_')[0]} {html.escape(titles[name][0])}"
+
+
+def write_neighbours(name: str, titles: Titles) -> str:
+    """Return the links to the notebooks before and after one, as HTML."""
+    names = [*titles]
+    at = names.index(name)
+    links = [
+        f'<a rel="{rel}" href="{other}.html">{before}{write_title(other, titles)}{after}</a>'
+        for rel, other, before, after in (
+            *(("prev", other, "← ", "") for other in names[max(at - 1, 0) : at]),
+            *(("next", other, "", " →") for other in names[at + 1 : at + 2]),
+        )
+    ]
+    return f'<nav class="neighbours" aria-label="Notebooks">{"".join(links)}</nav>'
 
 
 def describe(notebook: Any) -> tuple[str, str]:
@@ -62,8 +86,17 @@ def describe(notebook: Any) -> tuple[str, str]:
     first = next(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     title, _, rest = first.partition("\n")
     paragraph = rest.strip().partition("\n\n")[0]
-    plain = lambda text: re.sub(r"[$`*#]|\]\([^)]*\)|\[|\\", "", " ".join(text.split())).strip()
+    plain = lambda text: re.sub(r"[$`*#]|\]\([^)]*\)|\[|\\", "", write_fractions(text)).strip()
     return plain(title), plain(paragraph)
+
+
+def write_fractions(text: str) -> str:
+    r"""Return text in one line, with fractions of LaTeX as quotients.
+
+    >>> write_fractions(r"the limit of $\frac{f(x + h) - f(x)}{h}$")
+    'the limit of $(f(x + h) - f(x)) / h$'
+    """
+    return re.sub(r"\\frac{([^{}]*)}{([^{}]*)}", r"(\1) / \2", " ".join(text.split()))
 
 
 def convert(content: str) -> str:
@@ -73,7 +106,7 @@ def convert(content: str) -> str:
     """
     parts = re.split(r"(<div class=\"text_cell_render.*?\n</div>)", content, flags=re.S)
     parts[1::2] = map(convert_text, parts[1::2])
-    content = "".join(parts)
+    content = "".join(parts).replace("<pre>", '<pre tabindex="0">')  # wide ones scroll
     return content.replace("<iframe srcdoc=", '<iframe loading="lazy" srcdoc=')
 
 
@@ -89,16 +122,3 @@ def convert_text(text: str) -> str:
     text = "".join(pieces)
     text = re.sub(r'href="(\d+_\w+)\.ipynb(?:#[^"]*)?"', r'href="\1.html"', text)
     return re.sub(r'<a href="(?!http|\d+_\w+\.html")[^"]*">(.*?)</a>', r"\1", text, flags=re.S)
-
-
-def write_style(out: Path) -> None:
-    """Write the style sheet of notebooks, with the colours of code."""
-    from pygments.formatters import HtmlFormatter
-
-    rules = []
-    for name, condition in STYLES.items():
-        lines = HtmlFormatter(style=name).get_style_defs(".highlight").splitlines()
-        kept = "\n".join(x for x in lines if x.startswith(".highlight .") and "{" in x)
-        rules.append(f"{condition}{{\n{kept}\n}}" if condition else kept)
-    own = (Path(__file__).parent / "notebook.css").read_text("utf-8")
-    (out / "notebook.css").write_text(f"{own}\n{chr(10).join(rules)}\n", "utf-8")

@@ -1,4 +1,4 @@
-"""The archive of the Python files that the playground runs."""
+"""The wheel of the project, and the archive of the Python files that the playground runs."""
 
 import tempfile
 import zipfile
@@ -11,15 +11,20 @@ LEFT_OUT = ("stepgrad/nn/mnist/", "stepgrad/nn/names/")  # data, which is read w
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bytes in each build
 
 
-def write_package(path: Path) -> None:
-    """Write stepgrad, as the wheel installs it, graphviz and the playground's module as one .zip.
+def write_wheel(folder: Path) -> Path:
+    """Build the wheel of the project in the current folder, and return its path in another folder.
 
-    Requires hatchling, which builds the wheel of the project in the current folder.
+    Requires hatchling.
     """
     from hatchling.build import build_wheel
 
+    return folder / build_wheel(str(folder))
+
+
+def write_package(path: Path) -> None:
+    """Write stepgrad, as the wheel installs it, graphviz and the playground's module as a .zip."""
     with tempfile.TemporaryDirectory() as folder, ZipFile(path, "w") as archive:
-        with ZipFile(Path(folder, build_wheel(folder))) as wheel:
+        with ZipFile(write_wheel(Path(folder))) as wheel:
             for name in sorted(wheel.namelist()):
                 if name.startswith("stepgrad/") and not name.startswith(LEFT_OUT):
                     add(archive, name, wheel.read(name))

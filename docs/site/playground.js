@@ -281,8 +281,10 @@ for (const [name, { title }] of Object.entries(examples)) $("examples").add(new 
 const own = new Option("Your code", "");
 own.hidden = true;
 $("examples").add(own);
-$("examples").onchange = ({ target }) => {
-  open(examples[target.value].code);
+$("examples").onchange = async ({ target: { value } }) => {
+  await keep();
+  history.pushState(null, "", location.href); // the code before stays one step back
+  open(examples[value].code);
   keep();
 };
 $("copy").onclick = async () => {

@@ -304,7 +304,7 @@ def advise(error: BaseException, text: str) -> str:
         return f". The playground has stepgrad and the standard library of Python.{instead}"
     if not isinstance(error, NameError) or not text.endswith("is not defined"):
         return ""
-    if error.name not in MODULES:
+    if error.name and error.name not in MODULES:
         if callable(getattr(Value, error.name, None)):
             return f". Functions are methods: x.{error.name}()."
         return f'. Define it first: {error.name} = Value(2.0, "{error.name}").'
