@@ -1,6 +1,7 @@
 """The site in a browser, from loopback: its pages, and the playground with Python in a worker."""
 
 import base64
+import html
 import json
 import re
 import threading
@@ -19,6 +20,8 @@ from docs.site.build import build_pages
 from docs.site.build_playground import build_playground
 from docs.site.examples import EXAMPLES
 from docs.site.gallery import PAGES
+from docs.site.lite import build_lite, can_run, describe
+from docs.site.notebook_pages import list_notebooks
 from docs.site.playground import run
 from docs.site.reference import adapt
 from docs.site.serve import make_server
@@ -133,14 +136,33 @@ def title(tab):
 
 @pytest.fixture(scope="module")
 def pages(site):
-    return [file.relative_to(site).as_posix() for file in site.rglob("*.html")]
+    """Return the pages of the site, without those of JupyterLite."""
+    pages = [file.relative_to(site).as_posix() for file in site.rglob("*.html")]
+    return [name for name in pages if not name.startswith("lite/")]
+
+
+@pytest.fixture(scope="module")
+def lite(site):
+    """Build JupyterLite in the site, with two notebooks."""
+    pytest.importorskip("jupyterlite_core")
+    pytest.importorskip("jupyterlite_pyodide_kernel")
+    names = ("10_exercises", NOTEBOOK)
+    try:
+        build_lite(
+            site, [ROOT / "notebooks" / f"{name}.ipynb" for name in names], ROOT / "out" / "kernel"
+        )
+    except RuntimeError as error:
+        missing(str(error))
+    return site / "lite"
 
 
 def test_links_lead_to_pages(site):
     """Links to the reference and to the notebooks that the fixture leaves out have files, too."""
     others = {f"{path.stem}.html" for path in (ROOT / "notebooks").glob("*.ipynb")}
     dead = [link.partition(": ")[2] for link in dead_in_html(site)]
-    assert {link for link in dead if "reference/" not in link} <= others
+    assert {
+        link for link in dead if not link.startswith(("../lite/", "reference/", "../reference/"))
+    } <= others
 
 
 def test_no_file_names_another_origin(site, pages):
@@ -474,3 +496,42 @@ def test_code_cannot_reach_other_origins(browser, address):
         assert tab.title() == "Playground – stepgrad"
         assert Spy.paths == []
         context.close()
+
+
+def test_notebooks_without_numpy_run_in_jupyterlite(browser, address, lite):
+    """No request leaves the site, all cells run, and `step` shows a live page."""
+    for page in lite.rglob("*.html"):
+        assert "default-src 'none'" in html.unescape(page.read_text("utf-8")), page
+    context = browser.new_context(bypass_csp=False)
+    tab, foreign = context.new_page(), []
+    context.on(
+        "request",
+        lambda request: foreign.append(request.url) if is_foreign(request.url, address) else None,
+    )
+    tab.goto(f"{address}notebooks/{NOTEBOOK}.html")
+    tab.get_by_text("Run it in the browser").click()
+    tab.locator(".jp-CodeCell").first.wait_for(timeout=SECONDS)
+    tab.get_by_text("Run", exact=True).click()
+    tab.get_by_text("Run All Cells", exact=True).click()
+    last = tab.locator(".jp-CodeCell .jp-InputPrompt").last
+    last.filter(has_text=re.compile(r"\[\d+\]")).wait_for(timeout=3 * SECONDS)
+    assert tab.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
+    frame = tab.locator(".jp-OutputArea iframe").first.content_frame
+    frame.locator("[data-do=next]").click()
+    assert frame.locator(".place").inner_text().startswith("2 of ")
+    assert foreign == []
+    context.close()
+
+
+def test_the_lock_file_lists_the_wheels_beside_it(lite):
+    pyodide = lite.parent / "playground" / "pyodide"
+    packages = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))["packages"]
+    assert {"stepgrad", "ipython", "micropip", "pyodide-kernel", "lite-start"} <= packages.keys()
+    for package in packages.values():
+        assert describe(pyodide / package["file_name"])["sha256"] == package["sha256"]
+        assert {*package["depends"]} <= packages.keys()
+
+
+def test_notebooks_that_can_run_are_linked():
+    names = [path.stem for path in list_notebooks() if can_run(path)]
+    assert names == ["2_step_through", "7_chain_rule", "10_exercises"]

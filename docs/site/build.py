@@ -9,7 +9,8 @@ from docs.site.build_playground import build_playground
 from docs.site.examples import EXAMPLES
 from docs.site.gallery import build_gallery
 from docs.site.layout import read, write_assets, write_card, write_page
-from docs.site.notebook_pages import build_notebooks
+from docs.site.lite import build_lite, can_run
+from docs.site.notebook_pages import build_notebooks, list_notebooks
 from docs.site.package import write_wheel
 from docs.site.reference import build_reference
 
@@ -32,6 +33,8 @@ def build_site(out: Path) -> None:
     build_pages(out)
     print("playground ...", flush=True)
     build_playground(out / "playground")
+    print("JupyterLite ...", flush=True)
+    build_lite(out, filter(can_run, list_notebooks()))
     print("reference ...", flush=True)
     build_reference(out / "reference")
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.site.layout import write_page
+from docs.site.lite import can_run
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LATEX = re.compile(r"\$([^$\n]+(?:\n[^$\n]+)?)\$")
@@ -30,10 +31,18 @@ def build_notebooks(out: Path, paths: Iterable[Path] = ()) -> None:
     chosen = [*paths] or list_notebooks()
     notebooks = [(path.stem, nbformat.read(path, as_version=4)) for path in chosen]
     titles = {name: describe(notebook) for name, notebook in notebooks}
+    runs = {
+        path.stem: f'<a class="button" href="../lite/notebooks/index.html?path={path.name}">'
+        "Run it in the browser</a>"
+        for path in chosen
+        if can_run(path)
+    }
     for name, notebook in notebooks:
         title, text = titles[name]
         content, _ = exporter.from_notebook_node(notebook)
-        body = f"{convert(content)}{write_neighbours(name, titles)}"
+        run = f'</h1>\n<p class="actions">{runs[name]}</p>' if name in runs else "</h1>"
+        content = convert(content).replace("</h1>", run, 1)
+        body = f"{content}{write_neighbours(name, titles)}"
         page = write_page(
             f"notebooks/{name}.html", f"{title} – stepgrad",
             f'<main id="main" class="notebook">{body}</main>\n',
@@ -43,13 +52,14 @@ def build_notebooks(out: Path, paths: Iterable[Path] = ()) -> None:
         (out / f"{name}.html").write_text(page, "utf-8")
     items = [
         f'<li><a href="{name}.html">{write_title(name, titles)}</a>'
-        f"<p>{html.escape(text)}</p></li>\n"
+        f"<p>{html.escape(text)}</p>{runs.get(name, '')}</li>\n"
         for name, (_, text) in titles.items()
     ]
     body = (
         '<main id="main"><h1>Notebooks</h1>\n<p class="lead">Backpropagation from a first '
-        "expression to a GPT, with the output of each cell. The pages in them are live; to run "
-        "the code, open the notebooks in a clone with <code>make lab</code>.</p>\n"
+        "expression to a GPT, with the output of each cell. The pages in them are live. Those "
+        "without NumPy and matplotlib can also be run in the browser, in JupyterLite. To run all "
+        "of them, type <code>make lab</code> in a clone of the project.</p>\n"
         f'<ol class="contents">\n{"".join(items)}</ol></main>\n'
     )
     index = write_page(

@@ -2,6 +2,7 @@
 
 import html
 import os
+import re
 from pathlib import Path
 
 from docs.site.layout import write_top
@@ -43,12 +44,14 @@ def adapt(text: str, path: Path, out: Path, pages: list[Path]) -> str:
     top = write_top(f"reference/{path.relative_to(out).as_posix()}")
     links = "".join(link_module(page, path, out) for page in pages)
     modules = f'<h2>Modules</h2><ul class="modules">{links}</ul>'
+    text = re.sub(r"<h2>Submodules</h2>\s*<ul>.*?</ul>", "", text, count=1, flags=re.S)
     for old, new in (
         ("<head>", head),
         ("</head>", f'<link rel="stylesheet" href="{up}reference.css"></head>'),
         ("<body>", f"<body>\n{top}"),
         ('<main class="pdoc">', '<main class="pdoc" id="main">'),
         ('<nav class="pdoc">', '<nav class="pdoc" aria-label="Reference">'),
+        ('type="checkbox" aria-hidden="true" tabindex="-1"', 'type="checkbox" aria-label="List"'),
         ("<h2>API Documentation</h2>", f"{modules}<h2>Members</h2>"),
     ):
         text = text.replace(old, new, 1)
