@@ -66,8 +66,10 @@ def build_lite(site: Path, notebooks: Iterable[Path], cache: Path = Path("out/ke
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "files")
         files.mkdir()
-        for notebook in notebooks:
-            shutil.copy(notebook, files)
+        chosen = [*notebooks]
+        for notebook in chosen:
+            text = unlink(notebook.read_text("utf-8"), {path.name for path in chosen})
+            (files / notebook.name).write_text(text, "utf-8")
         settings = json.dumps(configure(packages))
         Path(folder, "jupyter-lite.json").write_text(settings, "utf-8")
         run_quietly(
@@ -82,6 +84,26 @@ def build_lite(site: Path, notebooks: Iterable[Path], cache: Path = Path("out/ke
         up = "../" * len(page.relative_to(site).parts[1:])
         head = f'<head>\n{policy}<link rel="icon" href="{up}icon.svg">'
         page.write_text(page.read_text("utf-8").replace("<head>", head, 1), "utf-8")
+
+
+def unlink(notebook: str, names: set[str]) -> str:
+    """Return a notebook, as JSON, in which links to files without these names are text.
+
+    >>> cell = {"cell_type": "markdown", "source": ["[two](2.ipynb) and [three](3.ipynb)"]}
+    >>> json.loads(unlink(json.dumps({"cells": [cell]}), {"2.ipynb"}))["cells"][0]["source"]
+    '[two](2.ipynb) and three'
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        is_kept = match[2].startswith("http") or match[2].partition("#")[0] in names
+        return match[0] if is_kept else match[1]
+
+    content = json.loads(notebook)
+    for cell in content["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = "".join(cell["source"])
+            cell["source"] = re.sub(r"\[([^\]]*)\]\(([^)\s]*)\)", replace, text)
+    return json.dumps(content)
 
 
 def find_extension() -> Path:
