@@ -289,6 +289,32 @@ def test_typing_redraws(playground):
     assert "out" in title(playground)
 
 
+def test_pages_with_the_same_scripts_share_a_frame(playground):
+    """The page in a frame is replaced as a whole, unless the next one has other scripts."""
+
+    def show(code):
+        write(playground, code)
+        playground.wait_for_selector(f'iframe:not(.spare)[title^="{code}"]', state="attached")
+        return picture(playground)
+
+    first = show("x * 2.0")
+    first.locator("[data-do=next]").click()
+    first.evaluate("stepgrad.descend(0.1)")  # loads all scripts
+    second = show("(x + y).tanh()")  # with operations that the first page lacks
+    assert second is first
+    count = "selector => document.querySelectorAll(selector).length"
+    counts = [second.evaluate(count, x) for x in (".stepper", ".graph svg:has(.node)", "#start")]
+    assert counts == [1, 1, 0]
+    assert second.title().startswith("tanh(x + y)")
+    second.locator("[data-do=next]").click()
+    assert second.locator(".place").inner_text() == "2 of 8"
+    assert second.evaluate("stepgrad.set('x', -2.0); stepgrad.get('y').grad") == 1.0
+    assert second.evaluate("stepgrad.names()") == ["x", "y", "v2", "v3"]
+    other = show("draw(x * 3.0)")
+    assert other is not second
+    assert show("x * 4.0") is not other
+
+
 def test_errors_are_marked_in_their_line(playground):
     assert write(playground, "x = 1.0\ny = x / 0\ny").startswith("Line 2: ZeroDivisionError")
     assert playground.locator("#gutter .bad").inner_text() == "2"

@@ -7,7 +7,7 @@ const SLOW = 400; // ms of a run before it can be stopped
 const STUCK = 1500; // ms of a run that the next change of the code ends
 const IDLE = 30; // ms after a page is shown, in which it is painted, before the next frame is made
 const LONGEST = 200_000; // characters of code in an address
-const LOADING = "Python is loading: 13 MB, once.";
+const LOADING = "Python is loading: 12 MB, once.";
 
 // The worker.
 
@@ -129,9 +129,10 @@ function notify(text, kind = "") {
   $("notice").className = `said ${kind}`;
 }
 
-// The frame. The next page is written into a spare one, which then takes the place of the first.
+// The frame. A page that the frame cannot show, as its scripts differ, is written into a spare one,
+// which then takes the place of the first.
 
-let page = "", spare = makeFrame(), order = Promise.resolve();
+let page = "", frame = null, spare = makeFrame(), order = Promise.resolve();
 
 function makeFrame() {
   const frame = document.createElement("iframe");
@@ -141,20 +142,30 @@ function makeFrame() {
   return new Promise((done) => frame.addEventListener("load", () => done(frame), { once: true }));
 }
 
+// Returns whether a frame now shows a page. A frame whose page has navigated does not answer.
+function write(html, frame) {
+  const { port1, port2 } = new MessageChannel(); // it stays if the page navigates at once
+  frame.contentWindow.postMessage(html, "*", [port2]);
+  return new Promise((done) => {
+    port1.onmessage = ({ data }) => done(data);
+    setTimeout(done, STUCK, false);
+  });
+}
+
 function show(html, shown) {
   if (html === page) return; // its reader may have stepped
   page = html;
   order = order.then(async () => {
     if (html !== page) return; // a later one follows
-    const frame = await spare;
-    const { port1, port2 } = new MessageChannel(); // it stays if the page navigates at once
-    const written = new Promise((done) => { port1.onmessage = done; });
-    frame.contentWindow.postMessage(html, "*", [port2]);
-    await written;
-    for (const other of [...$("show").querySelectorAll("iframe")]) if (other !== frame) other.remove();
-    frame.className = "";
+    if (!frame || !(await write(html, frame))) {
+      const next = await spare;
+      await write(html, next);
+      frame?.remove();
+      frame = next;
+      frame.className = "";
+      spare = new Promise((done) => setTimeout(() => done(makeFrame()), IDLE));
+    }
     frame.title = `${shown}: backpropagation, step by step`;
-    spare = new Promise((done) => setTimeout(() => done(makeFrame()), IDLE));
     document.documentElement.dataset.pages = Number(document.documentElement.dataset.pages ?? 0) + 1;
   });
 }

@@ -180,6 +180,7 @@ def set_spans(text: str) -> list[Span]:
     return [Span(accented(label)), *[span for span in scripts if span.text]]
 
 
+@lru_cache(4096)
 def set_plain(text: str) -> str:
     """Return a label as plain text, with Unicode's subscripts and superscripts where they exist.
 

@@ -333,7 +333,7 @@ def scale_sizes(sizes: Mapping[T, float]) -> dict[T, float]:
 
 
 LONGEST_LABEL = 1000  # characters; Graphviz's parser accepts 16 kB, including escapes
-NOT_IN_XML = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+NOT_IN_XML = re.compile(r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def replace_invalid(text: str) -> str:
@@ -342,7 +342,7 @@ def replace_invalid(text: str) -> str:
     >>> replace_invalid("a\\0b")
     'a\ufffdb'
     """
-    return re.sub(NOT_IN_XML, "\ufffd", text)
+    return text if text.isprintable() else NOT_IN_XML.sub("\ufffd", text)
 
 
 def escape_label(text: str) -> str:

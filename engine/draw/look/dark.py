@@ -8,6 +8,7 @@ element that shows it. An SVG element in a page follows the `color-scheme` of th
 import colorsys
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from engine.draw.look.theme import DARK, LIGHT, Theme, blend
 
@@ -29,6 +30,7 @@ def follow_theme(svg: str) -> str:
     return head.replace("<svg", f'<svg class="{CLASS}"', 1) + end + style + body
 
 
+@lru_cache(1000)
 def darken(colour: str) -> str:
     """Return the dark counterpart of a light colour.
 

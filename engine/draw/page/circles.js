@@ -3,7 +3,6 @@
 // circles/scale.py.
 
 const SHARES = [-1, -0.5, 0, 0.5, 1]; // the samples in a legend
-const LOOKS = new Set(); // the texts of style sheets
 
 function createCircles(graph, prefix, { live, isFilled }, { lines, biases, neurons, titles, scale }) {
   const svg = graph.querySelector("svg"), find = (id) => svg.getElementById(`${prefix}-${id}`);
@@ -60,10 +59,9 @@ function createCircles(graph, prefix, { live, isFilled }, { lines, biases, neuro
       const colour = light === dark ? light : `light-dark(${light},${dark})`;
       return `.graph .line${k}{stroke:${light};stroke:${colour}}.graph .fill${k}{fill:${light};fill:${colour}}`;
     });
-    const text = rules.join(""), sheet = new CSSStyleSheet();
-    sheet.replaceSync(text);
-    if (!LOOKS.has(text)) document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-    LOOKS.add(text);
+    const sheet = Object.assign(new CSSStyleSheet(), { source: rules.join("") }), others = document.adoptedStyleSheets;
+    sheet.replaceSync(sheet.source);
+    if (!others.some(({ source }) => source === sheet.source)) document.adoptedStyleSheets = [...others, sheet];
   }
 
   // ------------------------------------------------------------------------------------ the rules

@@ -204,7 +204,7 @@ function createDownhill(root, getView) {
         return why || left <= 0 || performance.now() > end;
       });
       pace *= 1.06;
-      if (why) stop(why);
+      if (why || !panel.isConnected) stop(why);
       else timer = setTimeout(slice, 16);
     };
     timer = true; // the first slice is shown as part of a run

@@ -55,7 +55,8 @@ POLICY = (  # this page's own scripts, and nothing from elsewhere
     "form-action 'none'"
 )
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
-  JSON.parse(document.getElementById("first").textContent), rows);"""
+  JSON.parse(document.getElementById("first").textContent), [
+ROWS]);"""
 
 
 class PageView(NamedTuple):
@@ -89,11 +90,10 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
     title = html.escape(f"{replace_invalid(views[0].title)} – {SUBTITLE}")
     unused = {name for name, field in SPECIAL.items() if not has_graph(views, field)}
     names = {id: tuple(x for x in y if x not in unused) for id, y in PARTS.items()}
-    parts = {id: join_scripts(y) for id, y in names.items()}
-    core = join_scripts(CORE)
     rows_text = "".join(f"{row},\n" for row in rows)
-    start = remove_blank_lines(f"const rows = [\n{rows_text}];\n{START}")
-    policy = POLICY.format(sources=" ".join(map(hash_source, (core, start, *parts.values()))))
+    start = remove_blank_lines(START.replace("ROWS", rows_text))
+    hashes = (hash_scripts(CORE), hash_source(start), *map(hash_scripts, names.values()))
+    policy = POLICY.format(sources=" ".join(hashes))
     texts = {id: pack_scripts(y) for id, y in names.items()}
     texts |= {f"view{i}": compress(write_json(view)) for i, view in enumerate(packed)}
     data = "".join(
@@ -109,7 +109,7 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="application/json" id="first">{write_json(first)}</script>\n'
-        f"{data}<script>{core}</script>\n"
+        f"{data}<script>{join_scripts(CORE)}</script>\n"
         f'<script id="start">{start}</script></body></html>\n'
     )
     return remove_blank_lines(page)
@@ -209,7 +209,7 @@ def describe_changes(graph: LiveGraph, facts: Sequence[Facts], opens: bool) -> d
 
 def remove_blank_lines(text: str) -> str:
     """Return a text without blank lines, which would end a block of HTML in Markdown."""
-    return "".join(f"{line}\n" for line in text.split("\n") if line.strip())
+    return "\n".join([*filter(str.strip, text.split("\n")), ""])
 
 
 def hash_source(script: str) -> str:
@@ -220,6 +220,12 @@ def hash_source(script: str) -> str:
     """
     digest = hashlib.sha256(script.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@cache
+def hash_scripts(names: tuple[str, ...]) -> str:
+    """Return the source expression of the scripts of some files as one."""
+    return hash_source(join_scripts(names))
 
 
 def strip_comments(script: str) -> str:
@@ -395,9 +401,11 @@ def replace_invalid_in(data: Any) -> Any:
     """Replace characters in the texts of `data`, at any depth, as in the drawing."""
     if isinstance(data, str):
         return replace_invalid(data)
+    if isinstance(data, list | tuple):
+        return [*map(replace_invalid_in, data)]
     if isinstance(data, Mapping):
         return {replace_invalid(key): replace_invalid_in(x) for key, x in data.items()}
-    return [*map(replace_invalid_in, data)] if isinstance(data, list | tuple) else data
+    return data
 
 
 @cache

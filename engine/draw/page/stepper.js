@@ -513,7 +513,7 @@ function mount(root, page, rows) {
   if (!outside) {
     const place = { quiz: page.quiz ? "1" : undefined, ...readAddress() };
     if (Object.values(place).some((x) => x !== undefined)) goto(place);
-    window.addEventListener("hashchange", () => goto(readAddress()));
+    window.onhashchange = () => goto(readAddress()); // of the last page that was mounted
   }
   mounted = true;
   if (!isWhole) {
@@ -521,7 +521,10 @@ function mount(root, page, rows) {
       root.addEventListener(type, () => complete(), { capture: true, once: true, passive: true });
     }
     const later = window.requestIdleCallback ?? setTimeout; // Safari lacks the former
-    new PerformanceObserver(() => later(() => root.isConnected && complete())).observe({ type: "paint", buffered: true });
+    new PerformanceObserver((_, observer) => {
+      observer.disconnect();
+      later(() => root.isConnected && complete());
+    }).observe({ type: "paint", buffered: true });
   }
 
   // Returns a function of the interface for other programs.
