@@ -17,6 +17,7 @@ from engine.array_tape.steps import (
 
 REDUCED = {"add.reduce", "maximum.reduce", "minimum.reduce"}
 DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # in the native byte order only
+ARITHMETIC = {"add", "multiply", "positive", "absolute"}  # of bools, NumPy has other rules
 LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
 FEWEST = 2  # steps of a group; a single one is as fast in NumPy
 
@@ -102,7 +103,7 @@ def is_fusible(step: ArrayStep) -> bool:
         return False
     if step.kind == REDUCTION:
         return step.name in REDUCED and step.out.dtype.kind == "f"
-    if step.name not in EXACT:
+    if step.name not in EXACT or (step.out.dtype == bool and step.name in ARITHMETIC):
         return False
     constants = [x for x in step.args if not isinstance(x, TracedArray)]
     return all(is_constant(x, kinds) for x in constants)

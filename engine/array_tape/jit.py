@@ -20,10 +20,9 @@ from engine.graph import topological
 from engine.support.freezing import CHANGES
 from engine.support.lazy import is_installed
 from engine.support.tables import align
-from engine.watch.extremes import original_extremes
 from engine.watch.gradient_warnings import warn
 
-NO_NUMBA = [False]  # for tests
+NO_COMPILER = [False]  # for tests
 NO_NODE: Callable[[], Array | None] = lambda: None
 MOST_OUTCOMES = 8  # recordings of one structure after which a warning explains why
 
@@ -251,12 +250,11 @@ class ArrayJit:
 
 
 def find_fuse() -> Any:
-    """Return the function that compiles loops, or None if numba is not installed."""
-    if NO_NUMBA[0] or not is_installed("numba"):
+    """Return the function that compiles loops, or None if llvmlite is not installed."""
+    if NO_COMPILER[0] or not is_installed("llvmlite"):
         return None
-    with original_extremes():
-        from engine.array_tape.fusion import fuse_steps
-        from engine.tape.updates import compile_update
+    from engine.array_tape.fusion import fuse_steps
+    from engine.array_tape.updates import compile_update
 
     set_compiler(compile_update)  # of optimizers, too
     return fuse_steps
