@@ -11,6 +11,7 @@ as of a softmax. These are the numbers of a stage: (run over the rows, run over 
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from textwrap import indent
 from typing import Any
 
@@ -27,13 +28,18 @@ EXACT = {
     "bitwise_and": "{} & {}", "bitwise_or": "{} | {}", "invert": "not {}",
     "where": "{1} if {0} else {2}",
 }  # fmt: skip
-STARTS = {"add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math.inf}
+STARTS = {
+    "add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math.inf,
+    "logical_and.reduce": True, "logical_or.reduce": False,
+}  # fmt: skip
 LITERALS = {0.0: "0.0", 1.0: "1.0", math.inf: "np.inf", -math.inf: "-np.inf"}
 UPDATES = {
     "add.reduce": "{0} + {1}",
     # The result is nan if either number is nan, and the later of two zeros.
     "maximum.reduce": "{0} if {0} > {1} or {0} != {0} else {1}",
     "minimum.reduce": "{0} if {0} < {1} or {0} != {0} else {1}",
+    "logical_and.reduce": "{0} & {1}",
+    "logical_or.reduce": "{0} | {1}",
 }
 INDEX = {FULL: "[i, j]", ROW: "[i]", COLUMN: "[j]", ONE: "[0]"}
 KERNEL = "compiled"
@@ -64,8 +70,9 @@ class Kernel(ArrayStep):
         printer = Printer(self.domain, computed, needed)
         self.args, self.kept, self.source = tuple(printer.inputs), printer.stored, printer.source
         self.numbers = [self.domain.m, self.domain.n, *printer.constants]
-        dtypes = [str(x.dtype) for x in (*self.args, *self.kept)]
-        self.f = compile_source(self.source, dtypes)
+        numbers = [str(x.dtype) for x in printer.constants]
+        arrays = [str(x.dtype) for x in (*self.args, *self.kept)]
+        self.f = compile_source(self.source, numbers, arrays)
 
 
 class Printer:
@@ -282,8 +289,8 @@ class Printer:
 # -------------------------------------------------------------------------------------- compiling
 
 
-def compile_source(source: str, dtypes: list[str]) -> Any:
-    """Return the compiled function of a source whose arrays have some dtypes."""
+def compile_source(source: str, numbers: Sequence[str], arrays: Sequence[str]) -> Any:
+    """Return the compiled function of a source, whose numbers and arrays have some dtypes."""
     from engine.array_tape.loops import Loop
 
-    return Loop(source, dtypes)
+    return Loop(source, numbers, arrays)

@@ -228,11 +228,12 @@ def is_float(x: ir.Value) -> bool:
 # --------------------------------------------------------------------------------------- functions
 
 
-def print_loop(name: str, source: str, helpers: str, dtypes: Sequence[str]) -> ir.Module:
+def print_loop(
+    name: str, source: str, helpers: str, numbers: Sequence[str], arrays: Sequence[str]
+) -> ir.Module:
     """Return a module with a function of the addresses of arrays, sizes, strides and numbers.
 
-    The arguments of the source are two sizes, numbers, and arrays, each of which has a dtype: those
-    of arrays are in `dtypes`, and numbers have that of the first array of floats.
+    The arguments of the source are two sizes, numbers of some dtypes, and arrays of some dtypes.
     """
     module = ir.Module(name)
     (tree,) = ast.parse(source).body
@@ -240,24 +241,21 @@ def print_loop(name: str, source: str, helpers: str, dtypes: Sequence[str]) -> i
     called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for helper in ast.parse(helpers).body:
         assert isinstance(helper, ast.FunctionDef)
-        for dtype in {*dtypes} & {*FLOATS} if "pairwise" in called else ():
+        for dtype in sorted({*arrays} & {*FLOATS}) if "pairwise" in called else ():
             types = [dtype, INDEX, INDEX]
             FunctionCompiler(module, f"{helper.name}_{dtype}", helper, types)
-    count = len(tree.args.args) - len(dtypes) - 2
-    number = FLOATS[next((x for x in dtypes if x in FLOATS), "float64")]
-    body = FunctionCompiler(
-        module, f"{name}_body", tree, [INDEX, INDEX, *[number] * count, *dtypes]
-    ).function
+    kinds = [FLOATS.get(x, TRUTH) for x in numbers]
+    body = FunctionCompiler(module, f"{name}_body", tree, [INDEX, INDEX, *kinds, *arrays]).function
     body.attributes.add("noinline")  # which would lose that arrays are distinct
     function = ir.Function(module, LOOP, name)
     builder = ir.IRBuilder(function.append_basic_block())
-    arrays, sizes, _, numbers = function.args
+    addresses, sizes, _, places = function.args
     read = lambda address, i, kind: builder.load(
         builder.bitcast(builder.gep(address, [INDEX(WORD * i)]), kind.as_pointer())
     )
     values = [read(sizes, i, INDEX) for i in range(2)]
-    values += [read(numbers, i, number) for i in range(count)]
-    values += [read(arrays, i, POINTER) for i in range(len(dtypes))]
+    values += [read(places, i, kind) for i, kind in enumerate(kinds)]
+    values += [read(addresses, i, POINTER) for i in range(len(arrays))]
     builder.call(body, values)
     builder.ret_void()
     return module

@@ -62,32 +62,34 @@ def pairwise(x, first, n):
 
 
 class Loop:
-    """A compiled function of two sizes, of numbers, and of arrays in C order, of given dtypes.
+    """A compiled function of two sizes, of numbers, and of arrays in C order.
+
+    `numbers` and `arrays` are their dtypes.
 
     >>> source = "def NAME(m, n, c0, a0, o0):\\n    for i in range(m):\\n        o0[i] = c0 * a0[i]"
-    >>> double, out = Loop(source, ["float64", "float64"]), np.empty(3)
+    >>> double, out = Loop(source, ["float64"], ["float64", "float64"]), np.empty(3)
     >>> double(3, 1, 2.0, np.arange(3.0), out)
     >>> out
     array([0., 2., 4.])
     """
 
-    def __init__(self, source: str, dtypes: Sequence[str]):
-        floats = [x for x in dtypes if x != "bool"]
-        self.number = np.dtype(floats[0] if floats else float)
-        self.arrays, key = len(dtypes), f"{source}{PAIRWISE}{dtypes}"
-        self.address = load(key, lambda name: compiler().print_loop(name, source, PAIRWISE, dtypes))
+    def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
+        self.numbers = numbers
+        make = lambda name: compiler().print_loop(name, source, PAIRWISE, numbers, arrays)
+        self.address = load(f"{source}{PAIRWISE}{numbers}{arrays}", make)
         self.function = FUNCTION(self.address)
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
-        count = len(values) - self.arrays
-        numbers = self.make_numbers(values[:count])
-        addresses = (ctypes.c_int64 * self.arrays)(*map(address_of, values[count:]))
+        numbers = self.make_numbers(values[: len(self.numbers)])
+        arrays = values[len(self.numbers) :]
+        addresses = (ctypes.c_int64 * len(arrays))(*map(address_of, arrays))
         self.function(addresses, (ctypes.c_int64 * 2)(m, n), None, address_of(numbers))
 
     def make_numbers(self, numbers: Sequence[Any]) -> np.ndarray:
         """Return numbers as the function reads them: each in a place of 8 bytes."""
-        places = np.zeros((len(numbers) + 1, 8 // self.number.itemsize), self.number)
-        places[:-1, 0] = numbers
+        places = np.zeros(len(numbers) + 1)
+        for i, (number, dtype) in enumerate(zip(numbers, self.numbers, strict=True)):
+            places[i : i + 1].view(dtype)[0] = number
         return places
 
 

@@ -107,8 +107,8 @@ class Domain:
             out = ROW
         elif pattern == FULL and reduced == leading and reduced and self.n > 1:
             out = COLUMN
-        elif len(reduced) == x.ndim:
-            out = ONE
+        elif len(reduced) == x.ndim or (pattern == FULL and reduced and step.out.size == 1):
+            out = ONE  # of one column, too: NumPy adds it as a row
         else:
             return False
         self.patterns[step.out] = out

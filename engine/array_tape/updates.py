@@ -37,12 +37,14 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
         first = arrays[0]
         if {*map(type, arrays)} != {np.ndarray} or first.dtype not in DTYPES:  # a gradient of 0.0
             return call_quietly(update.run_steps, arrays, numbers, first.size)
-        if first.dtype not in loops:
-            loops[first.dtype] = compile_source(text, [str(first.dtype)] * (len(arrays) + new_count))
         known = call_quietly(update.bind, numbers, first.dtype)
+        if first.dtype not in loops:
+            of = lambda count: [str(first.dtype)] * count
+            loops[first.dtype] = compile_source(text, of(len(known)), of(len(arrays) + new_count))
         new = [] if spare is None else [spare]
         new += [np.empty(first.shape, first.dtype) for _ in range(new_count - len(new))]
-        loops[first.dtype](first.size, 1, *known, *arrays, *new)
+        flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]
+        loops[first.dtype](first.size, 1, *known, *flat)
         return new
 
     return run
