@@ -17,7 +17,18 @@ FLOATS: dict[str, Any] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 TRUTH, BYTE, INDEX = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 POINTER = BYTE.as_pointer()
 LOOP = ir.FunctionType(ir.VoidType(), [POINTER] * 4)  # arrays, sizes, strides, numbers
-COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+COMPARISONS = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
+OPERATIONS = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.FloorDiv: "sdiv",
+    ast.Mod: "srem", ast.BitAnd: "and_", ast.BitOr: "or_",
+}  # fmt: skip
 WORD = 8  # bytes of an address, of a size, and of the place of a number
 
 
@@ -96,7 +107,8 @@ class FunctionCompiler:
 
     def run_For(self, node: ast.For) -> None:
         """Compile `for i in range(...)`: up to a number, from one to another, with a step."""
-        assert isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Call)
+        assert isinstance(node.target, ast.Name)
+        assert isinstance(node.iter, ast.Call)
         bounds = [self.value(x) for x in node.iter.args]
         start, end = ([INDEX(0), *bounds] if len(bounds) == 1 else bounds)[:2]
         step = bounds[2] if len(bounds) > 2 else INDEX(1)
@@ -138,9 +150,7 @@ class FunctionCompiler:
 
     def value_BinOp(self, node: ast.BinOp) -> ir.Value:
         x, y = self.match(self.value(node.left), self.value(node.right))
-        names = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div",
-                 ast.FloorDiv: "sdiv", ast.Mod: "srem", ast.BitAnd: "and_", ast.BitOr: "or_"}  # fmt: skip
-        name = names[type(node.op)]
+        name = OPERATIONS[type(node.op)]
         return getattr(self.builder, f"f{name}" if is_float(x) else name)(x, y)
 
     def value_UnaryOp(self, node: ast.UnaryOp) -> ir.Value:
@@ -169,7 +179,9 @@ class FunctionCompiler:
         test = self.value(node.test)
         if is_float(test):
             test = self.builder.fcmp_unordered("!=", test, test.type(0.0))
-        return self.builder.select(test, *self.match(self.value(node.body), self.value(node.orelse)))
+        return self.builder.select(
+            test, *self.match(self.value(node.body), self.value(node.orelse))
+        )
 
     def value_Call(self, node: ast.Call) -> ir.Value:
         """Compile `np.float32(1.0)`, `np.sqrt(x)`, `abs(x)` and calls of other functions."""

@@ -120,9 +120,7 @@ def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     return plan_ufunc(np.matmul, arrays, values, [1, m, k, n], strides)
 
 
-def plan_elementwise(
-    f: np.ufunc, arrays: Arrays, values: list[np.ndarray]
-) -> NativeCall | None:
+def plan_elementwise(f: np.ufunc, arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     """Return a call of a function such as `exp`, for arrays in C order."""
     same = all(x.flags.c_contiguous and x.shape == values[-1].shape for x in values)
     if not same or values[-1].size > SMALL:
@@ -168,7 +166,7 @@ class NativeCalls:
                 offset = address_of(x.value) - address_of(roots[x].value)
                 places += [start + 8 * i, index[roots[x]], offset]
         self.table = np.array([len(places) // 3, len(calls), *places, *steps], np.int64)
-        self.objects = np.zeros(max(len(self.inputs), 1), np.int64)
+        self.objects: Any = np.zeros(max(len(self.inputs), 1), np.int64)
         self.pack = struct.Struct(f"{len(self.inputs)}q").pack_into
         self.run, self.addresses = load_run(), (address_of(self.table), address_of(self.objects))
 

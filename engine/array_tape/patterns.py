@@ -162,8 +162,8 @@ def order_of(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def is_contiguous(x: TracedArray) -> bool:
-    """Return whether an array is in C order, in replays as in the recording."""
-    return x.value.flags.c_contiguous
+    """Return whether an array is in C order and aligned, in replays as in the recording."""
+    return x.value.flags.c_contiguous and x.value.flags.aligned
 
 
 def find_root(x: TracedArray) -> TracedArray:
