@@ -151,19 +151,19 @@ class FunctionCompiler:
     def value_BinOp(self, node: ast.BinOp) -> ir.Value:
         x, y = self.match(self.value(node.left), self.value(node.right))
         name = OPERATIONS[type(node.op)]
-        return getattr(self.builder, f"f{name}" if is_float(x) else name)(x, y)
+        return getattr(self.builder, f"f{name}" if has_float_type(x) else name)(x, y)
 
     def value_UnaryOp(self, node: ast.UnaryOp) -> ir.Value:
         x = self.value(node.operand)
         if isinstance(node.op, ast.Not):
             return self.builder.not_(x)
-        return self.builder.fneg(x) if is_float(x) else self.builder.neg(x)
+        return self.builder.fneg(x) if has_float_type(x) else self.builder.neg(x)
 
     def value_Compare(self, node: ast.Compare) -> ir.Value:
         (right,), (op,) = node.comparators, node.ops
         x, y = self.match(self.value(node.left), self.value(right))
         sign = COMPARISONS[type(op)]
-        if is_float(x):  # only != is true of nan
+        if has_float_type(x):  # only != is true of nan
             compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
             return compare(sign, x, y)
         compare = self.builder.icmp_unsigned if x.type is TRUTH else self.builder.icmp_signed
@@ -177,7 +177,7 @@ class FunctionCompiler:
 
     def value_IfExp(self, node: ast.IfExp) -> ir.Value:
         test = self.value(node.test)
-        if is_float(test):
+        if has_float_type(test):
             test = self.builder.fcmp_unordered("!=", test, test.type(0.0))
         return self.builder.select(
             test, *self.match(self.value(node.body), self.value(node.orelse))
@@ -194,7 +194,7 @@ class FunctionCompiler:
         assert isinstance(node.func, ast.Name)
         if node.func.id == "abs":
             x = self.value(node.args[0])
-            return self.call_intrinsic("llvm.fabs", x) if is_float(x) else x
+            return self.call_intrinsic("llvm.fabs", x) if has_float_type(x) else x
         array, *others = node.args
         if isinstance(array, ast.Call):  # a.reshape(-1)
             assert isinstance(array.func, ast.Attribute)
@@ -233,7 +233,7 @@ class FunctionCompiler:
         raise TypeError(f"cannot convert {x.type} to {kind} in a printed loop")
 
 
-def is_float(x: ir.Value) -> bool:
+def has_float_type(x: ir.Value) -> bool:
     return isinstance(x.type, ir.FloatType | ir.DoubleType)
 
 
@@ -329,7 +329,7 @@ def compile_module(module: ir.Module) -> bytes:
     parsed = llvm.parse_assembly(str(module))
     parsed.triple = machine.triple
     parsed.verify()
-    optimize(parsed, machine)
+    optimize_module(parsed, machine)
     return machine.emit_object(parsed)
 
 
@@ -345,7 +345,7 @@ def make_machine() -> llvm.TargetMachine:
     )
 
 
-def optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+def optimize_module(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     """Vectorize and simplify, as `clang -O3` does."""
     if hasattr(llvm, "create_pass_builder"):
         options = llvm.create_pipeline_tuning_options(speed_level=3)

@@ -76,7 +76,7 @@ class Loop:
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
         self.numbers = numbers
         make = lambda name: compiler().print_loop(name, source, PAIRWISE, numbers, arrays)
-        self.address = load(f"{source}{PAIRWISE}{numbers}{arrays}", make)
+        self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}", make)
         self.function = FUNCTION(self.address)
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
@@ -100,7 +100,7 @@ def address_of(x: np.ndarray) -> int:
 
 def load_run() -> Callable[..., None]:
     """Return a compiled function that calls others (see `llvm.print_run`)."""
-    return FUNCTION(load(f"run {HEAD}", lambda name: compiler().print_run(name, HEAD)))
+    return FUNCTION(load_function(f"run {HEAD}", lambda name: compiler().print_run(name, HEAD)))
 
 
 def compiler() -> Any:
@@ -114,7 +114,7 @@ def compiler() -> Any:
 ADDRESSES: dict[str, int] = {}  # of functions, by what determines their code
 
 
-def load(key: str, make: Callable[[str], Any]) -> int:
+def load_function(key: str, make: Callable[[str], Any]) -> int:
     """Return the address of a function, whose module of LLVM `make(name)` returns if needed."""
     with LOCK:
         if key not in ADDRESSES:
