@@ -26,7 +26,7 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     """Return a function that computes `update.run` in one loop, or False if a step is not exact."""
     if not all(step.opname in EXACT for step in update.steps):
         return False
-    text, new_count = print_update(update)
+    text, new_count = print_update_loop(update)
     loops: dict[np.dtype, Any] = {}
 
     def run(
@@ -50,7 +50,7 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     return run
 
 
-def print_update(update: InPlace) -> tuple[str, int]:
+def print_update_loop(update: InPlace) -> tuple[str, int]:
     """Return the code of the loop, and the number of new arrays."""
     fresh = [f"new{k}" for k in range(sum(own is None for own in update.over))]
     arrays = [f"a{k}" for k in range(update.arrays)]
