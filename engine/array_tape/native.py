@@ -20,7 +20,9 @@ from engine.array_tape.steps import ELEMENTWISE, PRODUCT, ArrayStep, TracedArray
 
 Arrays = tuple[TracedArray, ...]
 
-SMALL = 2**14  # elements of a loop: a larger one takes longer than the call
+# Elements of a loop. One over 2**15 floats takes 5 µs, and its call from Python 3 µs; larger loops
+# stay calls of their own, which can be divided.
+SMALL = 2**14
 # Multiplications of a product of matrices, and of one with a vector. OpenBLAS computes these on one
 # thread at any setting, so NumPy's function gives the same bits at any number of threads.
 PRODUCT_OF_MATRICES, PRODUCT_WITH_VECTOR = 2**18, 9000
