@@ -14,6 +14,8 @@ COMPILED = (  # modules of engine/tape that import numba
 )  # fmt: skip
 collect_ignore = [
     *[f"engine/tape/{name}.py" for name in COMPILED],
+    "engine/array_tape/llvm.py",
+    "engine/array_tape/loops.py",
     "nn/taped.py",
     "demos/_ledger.py",
     "demos/cost.py",

@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 from engine import Array, ArrayOp, ConstantArray, Op, jit, no_grad, where
 from engine.array_tape import jit as array_jit
 from engine.array_tape import kernels
+from engine.array_tape.loops import PAIRWISE
+from engine.array_tape.native import NativeCalls
 from engine.draw import draw
+from engine.support.lazy import is_installed
 from networks import SETTINGS, networks
 from nn import MLP, fit, losses, optim, schedules, vector
 from nn.scalar import ACTIVATIONS
 
-WAYS = ["numpy", "printed"]  # NumPy alone; and printed loops, which Python runs
+# NumPy alone; printed loops, which Python runs; and the same loops as machine code
+WAYS = ["numpy", "printed", *["compiled"] * is_installed("llvmlite")]
 
 
 @pytest.fixture(params=WAYS)
@@ -25,10 +29,18 @@ def way(request, monkeypatch):
 
 
 def choose_way(monkeypatch, name):
-    """Run programs with NumPy alone, or with loops that are printed but not compiled."""
-    monkeypatch.setattr(array_jit, "NO_NUMBA", [name == "numpy"])
-    monkeypatch.setattr(kernels, "COMPILED", {})
-    monkeypatch.setattr(kernels, "compile_loop", lambda f: f)
+    """Run programs with NumPy alone, with loops that are printed but not compiled, or compiled."""
+    monkeypatch.setattr(array_jit, "NO_COMPILER", [name == "numpy"])
+    if name == "printed":
+        monkeypatch.setattr(array_jit, "is_installed", lambda package: True)
+        monkeypatch.setattr(kernels, "compile_source", run_printed)
+
+
+def run_printed(source, numbers, arrays):
+    """Return the function of a source, which Python runs."""
+    space = {"np": np}
+    exec(PAIRWISE + source, space)
+    return np.errstate(all="ignore")(space["NAME"])
 
 
 def recordings(fast):
@@ -150,8 +162,8 @@ def test_options_of_cross_entropy(options, way):
 
 
 def test_compiled_loops():
-    """numba's code gives the same bits, also where a sum has many terms."""
-    pytest.importorskip("numba")
+    """Machine code gives the same bits, also where a sum has many terms."""
+    pytest.importorskip("llvmlite")
     rng = np.random.default_rng(0)
     w, x = Array(rng.normal(size=150).astype(np.float32)), rng.random((7, 150), np.float32)
 
@@ -168,7 +180,7 @@ def test_compiled_loops():
     got.backward()
     assert got.item() == expected.item()
     np.testing.assert_array_equal(w.grad, gradient)
-    assert "kernel" in recordings(fast)[0].program.source
+    assert "native" in recordings(fast)[0].program.source
 
 
 def test_a_program_is_a_few_loops_beside_matrix_products(way):
@@ -177,8 +189,11 @@ def test_a_program_is_a_few_loops_beside_matrix_products(way):
     fast = jit(lambda X, y: losses.cross_entropy(model(X), y), model)
     fast(*batches_of(0, [7])[0])
     source = recordings(fast)[0].program.source
-    assert source.count("kernel") == (7 if way == "printed" else 0)
-    assert "where" not in source or way == "numpy"
+    if way == "compiled":
+        assert "native" in source
+        assert "matmul" not in source
+    assert ("kernel" in source) == (way == "printed")
+    assert ("where" in source) == (way == "numpy")
 
 
 SUMS = {
@@ -464,7 +479,9 @@ def test_a_replay_allocates_its_buffers_once():
     X, y = batches_of(0, [6])[0]
     fast(X, y).backward()
     (replay,) = recordings(fast)
-    arrays = {id(x): x for x in replay.program.space.values() if isinstance(x, np.ndarray)}
+    used = [*replay.program.space.values()]
+    used += [x for call in used if isinstance(call, NativeCalls) for x in call.kept[2]]
+    arrays = {id(x): x for x in used if isinstance(x, np.ndarray)}
     owners = {id(x): x for x in arrays.values() if x.base is None}
     owners |= {id(x.base): x.base for x in arrays.values() if isinstance(x.base, np.ndarray)}
     total = sum(x.nbytes for x in owners.values())

@@ -85,9 +85,13 @@ class ArrayArguments:
         return x
 
 
-def layout_of(x: np.ndarray) -> tuple[int, ...] | None:
-    """Return the strides of an array, on which NumPy's order of sums depends; None in C order."""
-    return None if x.flags.c_contiguous else x.strides
+def layout_of(x: np.ndarray) -> tuple[tuple[int, ...], bool] | None:
+    """Return the strides of an array, and whether it is aligned; None for one in C order.
+
+    NumPy's order of sums depends on the strides. Compiled code reads aligned numbers.
+    """
+    flags = x.flags
+    return None if flags.c_contiguous and flags.aligned else (x.strides, flags.aligned)
 
 
 def stand_in(x: Array, recording: ArrayRecording) -> Array:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from engine.array_tape.kernels import EXACT, Kernel
+from engine.array_tape.native import SMALL
 from engine.array_tape.patterns import Domain
 from engine.array_tape.steps import (
     EACH_CALL,
@@ -15,10 +16,13 @@ from engine.array_tape.steps import (
     is_number,
 )
 
-REDUCED = {"add.reduce", "maximum.reduce", "minimum.reduce"}
+REDUCED = {
+    "add.reduce": "f", "maximum.reduce": "f", "minimum.reduce": "f",
+    "logical_and.reduce": "b", "logical_or.reduce": "b",
+}  # fmt: skip
 DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # in the native byte order only
+ARITHMETIC = {"add", "multiply", "positive", "absolute"}  # of bools, NumPy has other rules
 LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
-FEWEST = 2  # steps of a group; a single one is as fast in NumPy
 
 
 def fuse_steps(steps: list[ArrayStep], kept: set[TracedArray]) -> list[ArrayStep]:
@@ -101,8 +105,9 @@ def is_fusible(step: ArrayStep) -> bool:
     if len(kinds) > 1 or not kinds <= DTYPES:
         return False
     if step.kind == REDUCTION:
-        return step.name in REDUCED and step.out.dtype.kind == "f"
-    if step.name not in EXACT:
+        (x,) = operands
+        return x.dtype.kind == step.out.dtype.kind == REDUCED.get(step.name)
+    if step.name not in EXACT or (step.out.dtype == bool and step.name in ARITHMETIC):
         return False
     constants = [x for x in step.args if not isinstance(x, TracedArray)]
     return all(is_constant(x, kinds) for x in constants)
@@ -118,7 +123,11 @@ def is_constant(x: object, kinds: set[np.dtype]) -> bool:
 def is_worthwhile(group: list[ArrayStep]) -> bool:
     """Return whether a loop is faster than the functions of NumPy."""
     steps = [step for step in group if step.kind != VIEW]
-    return len(steps) >= FEWEST and any(step.out.dtype.kind == "f" for step in steps)
+    if len(steps) == 1:
+        (step,) = steps
+        is_tiny = all(x.size <= SMALL for x in (*step.outs, *step.operands()))
+        return is_tiny and is_fusible(step) and Domain(group).fits
+    return any(step.out.dtype.kind == "f" for step in steps)
 
 
 def compile_groups(groups: list[list[ArrayStep]], kept: set[TracedArray]) -> list[ArrayStep]:

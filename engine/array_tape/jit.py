@@ -20,10 +20,9 @@ from engine.graph import topological
 from engine.support.freezing import CHANGES
 from engine.support.lazy import is_installed
 from engine.support.tables import align
-from engine.watch.extremes import original_extremes
 from engine.watch.gradient_warnings import warn
 
-NO_NUMBA = [False]  # for tests
+NO_COMPILER = [False]  # for tests
 NO_NODE: Callable[[], Array | None] = lambda: None
 MOST_OUTCOMES = 8  # recordings of one structure after which a warning explains why
 
@@ -38,11 +37,13 @@ class ArrayJit:
     indices.
 
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
-    functions such as `exp`. Loops that numba compiles compute elementwise operations and the sums
-    next to them; without numba, NumPy does. Results and gradients have the bits of the function
-    itself on one thread. On several threads, large matrix products are computed in parts, and the
-    last bits of their sums can differ; they are the same in every run with the same number of
-    threads. This number is `threads`, by default that of OpenBLAS, which OPENBLAS_NUM_THREADS sets.
+    functions such as `exp`. Loops that LLVM compiles, by means of numba's llvmlite, compute
+    elementwise operations and the sums next to them; without it, NumPy does. Steps on small arrays
+    that follow one another run in one call of compiled code. Results and gradients have the bits of
+    the function itself on one thread. On several threads, large matrix products are computed in
+    parts, and the last bits of their sums can differ; they are the same in every run with the same
+    number of threads. This number is `threads`, by default that of OpenBLAS, which
+    OPENBLAS_NUM_THREADS sets.
     `backward()` adds to the gradients of the parameters, whose data each call reads, so that
     optimizers update them as usual. A gradient that accumulates over several calls may differ in
     its last bits, because the contributions of each call are added to one another first.
@@ -251,12 +252,11 @@ class ArrayJit:
 
 
 def find_fuse() -> Any:
-    """Return the function that compiles loops, or None if numba is not installed."""
-    if NO_NUMBA[0] or not is_installed("numba"):
+    """Return the function that compiles loops, or None if llvmlite is not installed."""
+    if NO_COMPILER[0] or not is_installed("llvmlite"):
         return None
-    with original_extremes():
-        from engine.array_tape.fusion import fuse_steps
-        from engine.tape.updates import compile_update
+    from engine.array_tape.fusion import fuse_steps
+    from engine.array_tape.updates import compile_update
 
     set_compiler(compile_update)  # of optimizers, too
     return fuse_steps

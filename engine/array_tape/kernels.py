@@ -1,4 +1,4 @@
-"""A group of steps as one loop over rows and columns, printed as Python and compiled by numba.
+"""A group of steps as one loop over rows and columns, printed as Python and compiled by LLVM.
 
 The loop gives the bits of NumPy's functions: it contains only operations that IEEE 754 defines, and
 adds in NumPy's order. A result that a later part of the loop needs is stored in an array; others
@@ -11,7 +11,7 @@ as of a softmax. These are the numbers of a stage: (run over the rows, run over 
 
 import math
 from collections import defaultdict
-from hashlib import sha256
+from collections.abc import Sequence
 from textwrap import indent
 from typing import Any
 
@@ -28,13 +28,18 @@ EXACT = {
     "bitwise_and": "{} & {}", "bitwise_or": "{} | {}", "invert": "not {}",
     "where": "{1} if {0} else {2}",
 }  # fmt: skip
-STARTS = {"add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math.inf}
+STARTS = {
+    "add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math.inf,
+    "logical_and.reduce": True, "logical_or.reduce": False,
+}  # fmt: skip
 LITERALS = {0.0: "0.0", 1.0: "1.0", math.inf: "np.inf", -math.inf: "-np.inf"}
 UPDATES = {
     "add.reduce": "{0} + {1}",
     # The result is nan if either number is nan, and the later of two zeros.
     "maximum.reduce": "{0} if {0} > {1} or {0} != {0} else {1}",
     "minimum.reduce": "{0} if {0} < {1} or {0} != {0} else {1}",
+    "logical_and.reduce": "{0} & {1}",
+    "logical_or.reduce": "{0} | {1}",
 }
 INDEX = {FULL: "[i, j]", ROW: "[i]", COLUMN: "[j]", ONE: "[0]"}
 KERNEL = "compiled"
@@ -65,7 +70,9 @@ class Kernel(ArrayStep):
         printer = Printer(self.domain, computed, needed)
         self.args, self.kept, self.source = tuple(printer.inputs), printer.stored, printer.source
         self.numbers = [self.domain.m, self.domain.n, *printer.constants]
-        self.f = compile_source(self.source)
+        numbers = [str(x.dtype) for x in printer.constants]
+        arrays = [str(x.dtype) for x in (*self.args, *self.kept)]
+        self.f = compile_source(self.source, numbers, arrays)
 
 
 class Printer:
@@ -281,84 +288,9 @@ class Printer:
 
 # -------------------------------------------------------------------------------------- compiling
 
-# NumPy's order of a sum along a contiguous axis: that of blocks of up to 128 elements, each in 8
-# parts, whose sums are added in pairs.
-BLOCK = """
-def NAME(x, first, n):
-    if n < 8:
-        total = x.dtype.type(-0.0)
-        for k in range(first, first + n):
-            total += x[k]
-        return total
-    a, b, c, d = x[first], x[first + 1], x[first + 2], x[first + 3]
-    e, f, g, h = x[first + 4], x[first + 5], x[first + 6], x[first + 7]
-    end = first + n - n % 8
-    for k in range(first + 8, end, 8):
-        a += x[k]
-        b += x[k + 1]
-        c += x[k + 2]
-        d += x[k + 3]
-        e += x[k + 4]
-        f += x[k + 5]
-        g += x[k + 6]
-        h += x[k + 7]
-    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
-    for k in range(end, first + n):
-        total += x[k]
-    return total
-"""
-PAIRWISE = """
-def NAME(x, first, n):
-    if n <= 128:
-        return add_block(x, first, n)
-    starts, sizes = np.zeros(128, np.int64), np.zeros(128, np.int64)
-    sums = np.zeros(128, x.dtype)
-    waiting, done = 1, 0
-    starts[0], sizes[0] = first, n
-    while waiting:
-        waiting -= 1
-        start, size = starts[waiting], sizes[waiting]
-        if size < 0:  # both halves are done
-            done -= 1
-            sums[done - 1] += sums[done]
-        elif size <= 128:
-            sums[done] = add_block(x, start, size)
-            done += 1
-        else:
-            half = size // 2
-            half -= half % 8
-            sizes[waiting] = -1
-            starts[waiting + 1], sizes[waiting + 1] = start + half, size - half
-            starts[waiting + 2], sizes[waiting + 2] = start, half
-            waiting += 3
-    return sums[0]
-"""
-COMPILED: dict[str, Any] = {}
 
+def compile_source(source: str, numbers: Sequence[str], arrays: Sequence[str]) -> Any:
+    """Return the compiled function of a source, whose numbers and arrays have some dtypes."""
+    from engine.array_tape.loops import Loop
 
-def compile_source(source: str) -> Any:
-    """Return the compiled function of a source. Imports numba."""
-    if source not in COMPILED:
-        space: dict[str, Any] = {}
-        if "pairwise" in source:
-            space["add_block"] = compile_named(BLOCK, {})
-            space["pairwise"] = compile_named(PAIRWISE, space)
-        COMPILED[source] = compile_named(source, space)
-    return COMPILED[source]
-
-
-def compile_named(source: str, functions: dict[str, Any]) -> Any:
-    """Return a compiled function, which numba finds on disk by a name that its code determines."""
-    if source not in COMPILED:
-        name = f"kernel_{sha256((BLOCK + PAIRWISE + source).encode()).hexdigest()[:16]}"
-        space: dict[str, Any] = {"np": np, "__name__": __name__, **functions}
-        exec(compile(source.replace("NAME", name), __file__, "exec"), space)
-        COMPILED[source] = compile_loop(space[name])
-    return COMPILED[source]
-
-
-def compile_loop(f: Any) -> Any:
-    """Compile a function at its first call."""
-    from engine.tape.kernels import compile_kernel
-
-    return compile_kernel()(f)
+    return Loop(source, numbers, arrays)

@@ -107,8 +107,8 @@ class Domain:
             out = ROW
         elif pattern == FULL and reduced == leading and reduced and self.n > 1:
             out = COLUMN
-        elif len(reduced) == x.ndim:
-            out = ONE
+        elif len(reduced) == x.ndim or (pattern == FULL and reduced and step.out.size == 1):
+            out = ONE  # of one column, too: NumPy adds it as a row
         else:
             return False
         self.patterns[step.out] = out
@@ -162,8 +162,8 @@ def order_of(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def is_contiguous(x: TracedArray) -> bool:
-    """Return whether an array is in C order, in replays as in the recording."""
-    return x.value.flags.c_contiguous
+    """Return whether an array is in C order and aligned, in replays as in the recording."""
+    return x.value.flags.c_contiguous and x.value.flags.aligned
 
 
 def find_root(x: TracedArray) -> TracedArray:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.kernels import Kernel
+from engine.array_tape.native import NativeCall, NativeCalls, plan_call
+from engine.array_tape.patterns import find_root
 from engine.array_tape.products import ProductInParts, split_product
 from engine.array_tape.recording import RecordedArrays
 from engine.array_tape.steps import (
@@ -49,6 +51,7 @@ class ArrayProgram:
         nbytes: The size of all buffers.
         counts: The number of steps of each pass.
         threads: The number of threads for large matrix products, in a list.
+        multiplies: Whether NumPy may use several threads, for products that are not small.
         source: The code of both functions.
     """
 
@@ -65,7 +68,7 @@ class ArrayProgram:
         self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
         self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
         self.space: dict[str, Any] = {"copyto": np.copyto}
-        self.nbytes, self.threads = 0, [1]
+        self.nbytes, self.threads, self.multiplies = 0, [1], False
         ends = [*recorded.outputs, *recorded.assigned.values()]
         ends = [x for x in ends if isinstance(x, TracedArray)]
         forward, backward = split_steps(recorded, {*ends, *targets.values()})
@@ -78,13 +81,9 @@ class ArrayProgram:
         self.allocate([*forward, *backward], ends)
         heads = list(self.names.values())
         self.counts = len(forward), len(backward)
-        first = [self.print_step(step, i) for i, step in enumerate(forward)]
-        again = [
-            self.print_step(step, 0)
-            for step in forward
-            if step.kind in (VIEW, NUMBER) and step.out not in self.arrays
-        ]
-        second = [*again, *[self.print_step(step, i) for i, step in enumerate(backward)]]
+        first = self.print_steps(forward)
+        again = [step for step in forward if step.kind in (VIEW, NUMBER)]
+        second = self.print_steps([*again, *backward])
         self.source = format_function("forward", ["first", *heads[: len(inputs)]], first)
         self.source += format_function("backward", heads[: len(inputs) + len(targets)], second)
         exec(compile(self.source, f"{__file__}, printed", "exec"), self.space)
@@ -153,6 +152,40 @@ class ArrayProgram:
                 free[x.dtype, x.size].append(self.arrays[x])
 
     # ------------------------------------------------------------------------------------ printing
+
+    def print_steps(self, steps: list[ArrayStep]) -> list[str]:
+        """Return the lines of a pass, in which small steps that follow one another are one call."""
+        calls = [None if self.is_split(step) else plan_call(step, self.arrays) for step in steps]
+        others = [step for step, call in zip(steps, calls, strict=True) if call is None]
+        self.multiplies |= any(step.kind in (PRODUCT, CALL) for step in others)
+        read: set[TracedArray] = set()  # by other steps
+        for step, call in zip(reversed(steps), reversed(calls), strict=True):
+            if call is None and (step.kind != VIEW or step.out in read):
+                read.update(step.operands())
+        lines: list[str] = []
+        waiting: list[NativeCall] = []
+        for i, (step, call) in enumerate(zip(steps, calls, strict=True)):
+            if call is not None:
+                waiting.append(call)
+            elif step.kind != VIEW:
+                lines += [*self.print_calls(waiting), self.print_step(step, i)]
+                waiting = []
+            elif step.out in read:
+                lines.append(self.print_step(step, i))
+        return [*lines, *self.print_calls(waiting)]
+
+    def is_split(self, step: ArrayStep) -> bool:
+        """Return whether threads compute parts of a product."""
+        return step.kind == PRODUCT and isinstance(self.find_function(step), ProductInParts)
+
+    def print_calls(self, calls: list[NativeCall]) -> list[str]:
+        """Return the line of some native calls, if there are any."""
+        if not calls:
+            return []
+        others = [x for call in calls for x in call.arrays if x not in self.arrays]
+        native = NativeCalls(calls, self.arrays, {x: find_root(x) for x in others})
+        names = [self.names[x] for x in native.inputs]
+        return [f"{self.constant(native, 'native')}({', '.join(names)})"]
 
     def print_step(self, step: ArrayStep, place: int) -> str:
         """Return the lines of a step."""

@@ -44,7 +44,7 @@ from engine.array_tape.steps import (
     unwrap,
 )
 from engine.arrays import arithmetic as of_arrays
-from engine.arrays.formulas import scatter
+from engine.arrays.formulas import scatter, selects_once
 from engine.node import Node
 
 REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
@@ -341,6 +341,27 @@ def trace_where(condition: Any, x: Any, y: Any) -> Traced:
     return trace_of(args).emit(ELEMENTWISE, "where", of_arrays.where, args)
 
 
+def trace_scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Traced:
+    """Record zeros with x added at an index; if it selects all elements in order, as a view."""
+    if not any(find_traced(index)) and selects_all(index, shape, x.shape):
+        return (x + 0.0).reshape(shape)
+    return trace_of((x, index)).call(scatter, (x, index, shape), {})
+
+
+def selects_all(index: Any, shape: tuple[int, ...], selected: tuple[int, ...]) -> bool:
+    """Return whether an index selects all elements of an array in order.
+
+    >>> selects_all((slice(None), 0), (3, 1), (3,)), selects_all((slice(None), 0), (3, 2), (3,))
+    (True, False)
+    """
+    if not all(map(selects_once, index if isinstance(index, tuple) else (index,))):
+        return False
+    if math.prod(shape) != math.prod(selected):
+        return False
+    places = np.arange(math.prod(shape)).reshape(shape)
+    return places[index].shape == selected and np.array_equal(places[index].ravel(), places.ravel())
+
+
 def trace_function(name: str, f: Any) -> Callable[..., Traced]:
     """Return a function of `engine.arithmetic` for traced arrays."""
     name = f.__name__ if isinstance(f, np.ufunc) else name
@@ -353,9 +374,7 @@ arithmetic.register(
         **{name: trace_function(name, of_arrays.FUNCTIONS[name]) for name in arithmetic.__all__},
         "where": trace_where,
         "exact_sum": lambda x: x.trace.emit(NUMBER, "fsum", math.fsum, (x,)),
-        "scatter": lambda x, index, shape: trace_of((x, index)).call(
-            scatter, (x, index, shape), {}
-        ),
+        "scatter": trace_scatter,
     },
     rank=1.5,  # NumPy's functions give way to those of traced arrays, and these to those of nodes
 )

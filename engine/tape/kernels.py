@@ -300,13 +300,6 @@ def compile_printed(name: str, fast: bool = False) -> Callable[..., None]:
     return compile_kernel(fastmath={*QUICK} if fast else False)(f)
 
 
-def compile_text(text: str, name: str) -> Callable[..., None]:
-    """Compile a function that is called NAME in `text`, and `name` in the cache on disk."""
-    space: dict[str, Any] = {"__name__": __name__, "np": np}
-    exec(compile(text.replace("NAME", name), __file__, "exec"), space)
-    return compile_kernel()(space[name])
-
-
 def library(name: str, operands: int) -> types.ExternalFunction:
     """Return a function of the C library."""
     return types.ExternalFunction(name, types.float64(*[types.float64] * operands))

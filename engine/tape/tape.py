@@ -367,7 +367,7 @@ def load_machine(user: str) -> type[Machine]:
     with original_extremes():
         import_extra("numba", user, "jit")
         from engine.tape.machine import Machine
-        from engine.tape.updates import compile_update
+    from engine.array_tape.updates import compile_update
 
     set_compiler(compile_update)
     return Machine

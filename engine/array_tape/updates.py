@@ -5,13 +5,14 @@ contains only operations that IEEE 754 defines; other functions remain NumPy's.
 """
 
 from collections.abc import Callable, Sequence
-from zlib import crc32
+from typing import Any
 
 import numpy as np
 
+from engine.array_tape.fusion import DTYPES
+from engine.array_tape.kernels import compile_source
 from engine.arrays.in_place import InPlace, call_quietly, join_slots, operands_of
 from engine.instructions import Instruction
-from engine.tape.kernels import compile_text
 
 EXACT = {
     "+": "{} + {}", "-": "{} - {}", "*": "{} * {}", "divide": "{} / {}", "neg": "-{}",
@@ -25,8 +26,8 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     """Return a function that computes `update.run` in one loop, or False if a step is not exact."""
     if not all(step.opname in EXACT for step in update.steps):
         return False
-    text, new_count = print_loop(update)
-    loop = compile_text(text, f"update_{crc32(text.encode()):08x}")
+    text, new_count = print_update_loop(update)
+    loops: dict[np.dtype, Any] = {}
 
     def run(
         arrays: Sequence[np.ndarray],
@@ -34,22 +35,22 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         first = arrays[0]
-        if {*map(type, arrays)} != {np.ndarray}:  # a gradient of 0.0
+        if {*map(type, arrays)} != {np.ndarray} or first.dtype not in DTYPES:  # a gradient of 0.0
             return call_quietly(update.run_steps, arrays, numbers, first.size)
-        if first.dtype == np.float64:
-            known = [*map(float, update.numbers(*numbers))]
-        else:
-            known = [x[()] for x in call_quietly(update.bind, numbers, first.dtype)]
+        known = call_quietly(update.bind, numbers, first.dtype)
+        if first.dtype not in loops:
+            of = lambda count: [str(first.dtype)] * count
+            loops[first.dtype] = compile_source(text, of(len(known)), of(len(arrays) + new_count))
         new = [] if spare is None else [spare]
         new += [np.empty(first.shape, first.dtype) for _ in range(new_count - len(new))]
         flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]
-        loop(*flat, *known)
+        loops[first.dtype](first.size, 1, *known, *flat)
         return new
 
     return run
 
 
-def print_loop(update: InPlace) -> tuple[str, int]:
+def print_update_loop(update: InPlace) -> tuple[str, int]:
     """Return the code of the loop, and the number of new arrays."""
     fresh = [f"new{k}" for k in range(sum(own is None for own in update.over))]
     arrays = [f"a{k}" for k in range(update.arrays)]
@@ -61,9 +62,10 @@ def print_loop(update: InPlace) -> tuple[str, int]:
         target = next(targets) if own is None else arrays[own]
         if slot != own:
             lines.append(f"{target}[i] = s{slot}")
-    arguments = ", ".join([*arrays, *fresh, *([join_slots(update.known)] if update.known else [])])
+    numbers = [join_slots(update.known)] if update.known else []
+    arguments = ", ".join(["m", "n", *numbers, *arrays, *fresh])
     body = "".join(f"        {line}\n" for line in lines)
-    return f"def NAME({arguments}):\n    for i in range(a0.size):\n{body}", len(fresh)
+    return f"def NAME({arguments}):\n    for i in range(m):\n{body}", len(fresh)
 
 
 def format_step(step: Instruction) -> str:

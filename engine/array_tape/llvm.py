@@ -1,0 +1,361 @@
+"""Printed loops as machine code: a compiler for the Python that `Printer` and updates print.
+
+A function has sizes, numbers and arrays as arguments, loops over ranges, assignments, and formulas
+of floats, bools and indices. LLVM compiles it, without the freedom to change a formula, so results
+have the bits of Python. Importing this module imports llvmlite, which numba installs.
+"""
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+
+FLOATS: dict[str, Any] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+TRUTH, BYTE, INDEX = ir.IntType(1), ir.IntType(8), ir.IntType(64)
+POINTER = BYTE.as_pointer()
+LOOP = ir.FunctionType(ir.VoidType(), [POINTER] * 4)  # arrays, sizes, strides, numbers
+COMPARISONS = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
+OPERATIONS = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.FloorDiv: "sdiv",
+    ast.Mod: "srem", ast.BitAnd: "and_", ast.BitOr: "or_",
+}  # fmt: skip
+WORD = 8  # bytes of an address, of a size, and of the place of a number
+
+
+class Argument:
+    """An array among the arguments: the address of its first element, and their type."""
+
+    def __init__(self, address: ir.Value, dtype: str):
+        self.address, self.dtype = address, dtype
+
+
+class FunctionCompiler:
+    """The code of one function. Variables have the type of the first value that they are given.
+
+    `module` has the functions that it may call by name.
+    """
+
+    def __init__(self, module: ir.Module, name: str, tree: ast.FunctionDef, types: Sequence[Any]):
+        """Compile a function whose arguments have types of LLVM, or are arrays of a dtype."""
+        self.module, self.variables, self.arrays = module, {}, {}  # type: ignore[var-annotated]
+        given = [POINTER if isinstance(x, str) else x for x in types]
+        is_loop = not any(isinstance(node, ast.Return) for node in ast.walk(tree))
+        element = next(FLOATS[x] for x in types if x in FLOATS) if not is_loop else ir.VoidType()
+        self.function = ir.Function(module, ir.FunctionType(element, given), name)
+        self.function.linkage = "internal"
+        self.entry = ir.IRBuilder(self.function.append_basic_block())
+        self.builder = ir.IRBuilder(self.function.append_basic_block())
+        for node, value, x in zip(tree.args.args, self.function.args, types, strict=True):
+            if isinstance(x, str):
+                value.add_attribute("noalias")  # results are in buffers of their own
+                kind = FLOATS.get(x, BYTE).as_pointer()
+                self.arrays[node.arg] = Argument(self.entry.bitcast(value, kind), x)
+            else:
+                self.assign(node.arg, value)
+        self.run(tree.body)
+        if is_loop:
+            self.builder.ret_void()
+        elif not self.builder.block.is_terminated:
+            self.builder.unreachable()
+        self.entry.branch(self.function.blocks[1])
+
+    # ---------------------------------------------------------------------------------- statements
+
+    def run(self, statements: Sequence[ast.stmt]) -> None:
+        for statement in statements:
+            getattr(self, f"run_{type(statement).__name__}")(statement)
+
+    def run_Assign(self, node: ast.Assign) -> None:
+        (target,) = node.targets
+        if isinstance(target, ast.Tuple):
+            assert isinstance(node.value, ast.Tuple)
+            for name, value in zip(target.elts, map(self.value, node.value.elts), strict=True):
+                assert isinstance(name, ast.Name)
+                self.assign(name.id, value)
+        elif isinstance(target, ast.Name):
+            self.assign(target.id, self.value(node.value))
+        else:
+            assert isinstance(target, ast.Subscript)
+            array, address = self.find_element(target)
+            kind = FLOATS.get(array.dtype, TRUTH)
+            value = self.convert(self.value(node.value), kind)
+            self.builder.store(self.builder.zext(value, BYTE) if kind is TRUTH else value, address)
+
+    def run_AugAssign(self, node: ast.AugAssign) -> None:
+        assert isinstance(node.target, ast.Name)
+        load = ast.Name(node.target.id, ast.Load())
+        self.assign(node.target.id, self.value(ast.BinOp(load, node.op, node.value)))
+
+    def run_Return(self, node: ast.Return) -> None:
+        assert node.value is not None
+        self.builder.ret(self.value(node.value))
+
+    def run_If(self, node: ast.If) -> None:
+        assert not node.orelse
+        with self.builder.if_then(self.value(node.test)):
+            self.run(node.body)
+
+    def run_For(self, node: ast.For) -> None:
+        """Compile `for i in range(...)`: up to a number, from one to another, with a step."""
+        assert isinstance(node.target, ast.Name)
+        assert isinstance(node.iter, ast.Call)
+        bounds = [self.value(x) for x in node.iter.args]
+        start, end = ([INDEX(0), *bounds] if len(bounds) == 1 else bounds)[:2]
+        step = bounds[2] if len(bounds) > 2 else INDEX(1)
+        self.assign(node.target.id, start)
+        test, body, after = [self.function.append_basic_block() for _ in range(3)]
+        self.builder.branch(test)
+        self.builder.position_at_end(test)
+        i = self.builder.load(self.variables[node.target.id])
+        self.builder.cbranch(self.builder.icmp_signed("<", i, end), body, after)
+        self.builder.position_at_end(body)
+        self.run(node.body)
+        i = self.builder.load(self.variables[node.target.id])
+        self.assign(node.target.id, self.builder.add(i, step, flags=["nsw"]))
+        self.builder.branch(test)
+        self.builder.position_at_end(after)
+
+    def assign(self, name: str, value: ir.Value) -> None:
+        if name not in self.variables:
+            self.variables[name] = self.entry.alloca(value.type)
+        place = self.variables[name]
+        self.builder.store(self.convert(value, place.type.pointee), place)
+
+    # ------------------------------------------------------------------------------------- formulas
+
+    def value(self, node: ast.expr) -> ir.Value:
+        return getattr(self, f"value_{type(node).__name__}")(node)
+
+    def value_Constant(self, node: ast.Constant) -> ir.Value:
+        assert type(node.value) in (int, bool)  # other numbers have a dtype
+        return (TRUTH if type(node.value) is bool else INDEX)(node.value)
+
+    def value_Name(self, node: ast.Name) -> ir.Value:
+        return self.builder.load(self.variables[node.id])
+
+    def value_Subscript(self, node: ast.Subscript) -> ir.Value:
+        array, address = self.find_element(node)
+        value = self.builder.load(address)
+        return value if array.dtype in FLOATS else self.builder.icmp_signed("!=", value, BYTE(0))
+
+    def value_BinOp(self, node: ast.BinOp) -> ir.Value:
+        x, y = self.match(self.value(node.left), self.value(node.right))
+        name = OPERATIONS[type(node.op)]
+        return getattr(self.builder, f"f{name}" if has_float_type(x) else name)(x, y)
+
+    def value_UnaryOp(self, node: ast.UnaryOp) -> ir.Value:
+        x = self.value(node.operand)
+        if isinstance(node.op, ast.Not):
+            return self.builder.not_(x)
+        return self.builder.fneg(x) if has_float_type(x) else self.builder.neg(x)
+
+    def value_Compare(self, node: ast.Compare) -> ir.Value:
+        (right,), (op,) = node.comparators, node.ops
+        x, y = self.match(self.value(node.left), self.value(right))
+        sign = COMPARISONS[type(op)]
+        if has_float_type(x):  # only != is true of nan
+            compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+            return compare(sign, x, y)
+        compare = self.builder.icmp_unsigned if x.type is TRUTH else self.builder.icmp_signed
+        return compare(sign, x, y)
+
+    def value_BoolOp(self, node: ast.BoolOp) -> ir.Value:
+        first, *others = map(self.value, node.values)
+        for x in others:
+            first = self.builder.or_(first, x)
+        return first
+
+    def value_IfExp(self, node: ast.IfExp) -> ir.Value:
+        test = self.value(node.test)
+        if has_float_type(test):
+            test = self.builder.fcmp_unordered("!=", test, test.type(0.0))
+        return self.builder.select(
+            test, *self.match(self.value(node.body), self.value(node.orelse))
+        )
+
+    def value_Call(self, node: ast.Call) -> ir.Value:
+        """Compile `np.float32(1.0)`, `np.sqrt(x)`, `abs(x)` and calls of other functions."""
+        if isinstance(node.func, ast.Attribute) and node.func.attr in FLOATS:
+            number = eval(ast.unparse(node.args[0]), {"np": np})
+            return FLOATS[node.func.attr](float(number))
+        if isinstance(node.func, ast.Attribute):
+            assert node.func.attr == "sqrt"
+            return self.call_intrinsic("llvm.sqrt", self.value(node.args[0]))
+        assert isinstance(node.func, ast.Name)
+        if node.func.id == "abs":
+            x = self.value(node.args[0])
+            return self.call_intrinsic("llvm.fabs", x) if has_float_type(x) else x
+        array, *others = node.args
+        if isinstance(array, ast.Call):  # a.reshape(-1)
+            assert isinstance(array.func, ast.Attribute)
+            array = array.func.value
+        assert isinstance(array, ast.Name)
+        x = self.arrays[array.id]
+        f = self.module.get_global(f"{node.func.id}_{x.dtype}")
+        address = self.builder.bitcast(x.address, POINTER)
+        return self.builder.call(f, [address, *map(self.value, others)])
+
+    def call_intrinsic(self, name: str, x: ir.Value) -> ir.Value:
+        f = self.module.declare_intrinsic(name, [x.type])
+        return self.builder.call(f, [x])
+
+    def find_element(self, node: ast.Subscript) -> tuple[Argument, ir.Value]:
+        """Return an array and the address of its element i, or (i, j) of rows of n elements."""
+        assert isinstance(node.value, ast.Name)
+        array = self.arrays[node.value.id]
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        place, *columns = map(self.value, places)
+        for column in columns:
+            n = self.builder.load(self.variables["n"])
+            place = self.builder.mul(place, n, flags=["nsw"])
+            place = self.builder.add(place, column, flags=["nsw"])
+        return array, self.builder.gep(array.address, [place], inbounds=True)
+
+    def match(self, x: ir.Value, y: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Return two values of one type: bools are converted to numbers."""
+        return (self.convert(x, y.type), y) if x.type is TRUTH else (x, self.convert(y, x.type))
+
+    def convert(self, x: ir.Value, kind: ir.Type) -> ir.Value:
+        if x.type == kind:
+            return x
+        if x.type is TRUTH:
+            return (self.builder.uitofp if kind is not INDEX else self.builder.zext)(x, kind)
+        raise TypeError(f"cannot convert {x.type} to {kind} in a printed loop")
+
+
+def has_float_type(x: ir.Value) -> bool:
+    return isinstance(x.type, ir.FloatType | ir.DoubleType)
+
+
+# --------------------------------------------------------------------------------------- functions
+
+
+def print_loop(
+    name: str, source: str, helpers: str, numbers: Sequence[str], arrays: Sequence[str]
+) -> ir.Module:
+    """Return a module with a function of the addresses of arrays, sizes, strides and numbers.
+
+    The arguments of the source are two sizes, numbers of some dtypes, and arrays of some dtypes.
+    """
+    module = ir.Module(name)
+    (tree,) = ast.parse(source).body
+    assert isinstance(tree, ast.FunctionDef)
+    called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for helper in ast.parse(helpers).body:
+        assert isinstance(helper, ast.FunctionDef)
+        for dtype in sorted({*arrays} & {*FLOATS}) if "pairwise" in called else ():
+            types = [dtype, INDEX, INDEX]
+            FunctionCompiler(module, f"{helper.name}_{dtype}", helper, types)
+    kinds = [FLOATS.get(x, TRUTH) for x in numbers]
+    body = FunctionCompiler(module, f"{name}_body", tree, [INDEX, INDEX, *kinds, *arrays]).function
+    body.attributes.add("noinline")  # which would lose that arrays are distinct
+    function = ir.Function(module, LOOP, name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    addresses, sizes, _, places = function.args
+    read = lambda address, i, kind: builder.load(
+        builder.bitcast(builder.gep(address, [INDEX(WORD * i)]), kind.as_pointer())
+    )
+    values = [read(sizes, i, INDEX) for i in range(2)]
+    values += [read(places, i, kind) for i, kind in enumerate(kinds)]
+    values += [read(addresses, i, POINTER) for i in range(len(arrays))]
+    builder.call(body, values)
+    builder.ret_void()
+    return module
+
+
+def print_run(name: str, head: int) -> ir.Module:
+    """Return a module with a function that calls others, whose arguments are in a table.
+
+    The table has words: the number of addresses to write, and that of calls; for each address, the
+    place that receives it, the input, and an offset in bytes; for each call, the function and its
+    four arguments. The inputs are objects, arrays of NumPy with an address after `head` bytes.
+    """
+    module = ir.Module(name)
+    function = ir.Function(module, LOOP, name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    table, inputs, *_ = function.args
+    words = builder.bitcast(table, INDEX.as_pointer())
+    read = lambda i: builder.load(builder.gep(words, [i]))
+    at = builder.alloca(INDEX)
+    builder.store(INDEX(2), at)
+
+    def repeat(count: ir.Value, width: int, act: Any) -> None:
+        test, body, after = [function.append_basic_block() for _ in range(3)]
+        begin = builder.load(at)
+        end = builder.add(begin, builder.mul(count, INDEX(width)))
+        builder.branch(test)
+        builder.position_at_end(test)
+        builder.cbranch(builder.icmp_signed("<", builder.load(at), end), body, after)
+        builder.position_at_end(body)
+        start = builder.load(at)
+        act([read(builder.add(start, INDEX(i))) for i in range(width)])
+        builder.store(builder.add(start, INDEX(width)), at)
+        builder.branch(test)
+        builder.position_at_end(after)
+
+    def write_address(values: list[Any]) -> None:
+        place, i, offset = values
+        objects = builder.bitcast(inputs, INDEX.as_pointer())
+        array = builder.load(builder.gep(objects, [i]))
+        field = builder.inttoptr(builder.add(array, INDEX(head)), INDEX.as_pointer())
+        value = builder.add(builder.load(field), offset)
+        builder.store(value, builder.inttoptr(place, INDEX.as_pointer()))
+
+    def call(values: list[Any]) -> None:
+        f, *args = values
+        pointers = [builder.inttoptr(x, POINTER) for x in args]
+        builder.call(builder.inttoptr(f, LOOP.as_pointer()), pointers)
+
+    counts = [read(INDEX(0)), read(INDEX(1))]
+    repeat(counts[0], 3, write_address)
+    repeat(counts[1], 5, call)
+    builder.ret_void()
+    return module
+
+
+def compile_module(module: ir.Module) -> bytes:
+    """Return the object code of a module, for the processor of this machine."""
+    machine = make_machine()
+    parsed = llvm.parse_assembly(str(module))
+    parsed.triple = machine.triple
+    parsed.verify()
+    optimize_module(parsed, machine)
+    return machine.emit_object(parsed)
+
+
+def make_machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+def optimize_module(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Vectorize and simplify, as `clang -O3` does."""
+    if hasattr(llvm, "create_pass_builder"):
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization = options.slp_vectorization = True
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+        return
+    old = llvm.create_pass_manager_builder()  # before llvmlite 0.44
+    old.opt_level, old.loop_vectorize, old.slp_vectorize = 3, True, True
+    manager = llvm.create_module_pass_manager()
+    machine.add_analysis_passes(manager)
+    old.populate(manager)
+    manager.run(module)

@@ -1,0 +1,196 @@
+"""Compiled loops, and where their machine code is kept.
+
+LLVM compiles a loop in a few hundredths of a second, and loads its code from a file in less than a
+thousandth. The files are beside this one, in the user's cache directory, or in NUMBA_CACHE_DIR. The
+name of a file determines what it contains: the code, the compiler, and the processor. It begins
+with a checksum, so that a file of which a part is missing is not used, and it is renamed when it is
+complete, so that processes that start together never read a part. If no directory is writable, each
+process compiles its own code.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+HEAD = object.__basicsize__  # bytes of an array of NumPy before the address of its data
+FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without Python's lock
+DIGEST = 32  # bytes of a checksum
+LOCK = RLock()
+# NumPy's order of a sum along a contiguous axis: that of blocks of up to 128 elements, each in 8
+# parts, whose sums are added in pairs.
+PAIRWISE = """
+def add_block(x, first, n):
+    if n < 8:
+        total = x[first]
+        for k in range(first + 1, first + n):
+            total += x[k]
+        return total
+    a, b, c, d = x[first], x[first + 1], x[first + 2], x[first + 3]
+    e, f, g, h = x[first + 4], x[first + 5], x[first + 6], x[first + 7]
+    end = first + n - n % 8
+    for k in range(first + 8, end, 8):
+        a += x[k]
+        b += x[k + 1]
+        c += x[k + 2]
+        d += x[k + 3]
+        e += x[k + 4]
+        f += x[k + 5]
+        g += x[k + 6]
+        h += x[k + 7]
+    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for k in range(end, first + n):
+        total += x[k]
+    return total
+
+
+def pairwise(x, first, n):
+    if n <= 128:
+        return add_block(x, first, n)
+    half = n // 2
+    half -= half % 8
+    return pairwise(x, first, half) + pairwise(x, first + half, n - half)
+"""
+
+
+class Loop:
+    """A compiled function of two sizes, of numbers, and of arrays in C order.
+
+    `numbers` and `arrays` are their dtypes.
+
+    >>> source = "def NAME(m, n, c0, a0, o0):\\n    for i in range(m):\\n        o0[i] = c0 * a0[i]"
+    >>> double, out = Loop(source, ["float64"], ["float64", "float64"]), np.empty(3)
+    >>> double(3, 1, 2.0, np.arange(3.0), out)
+    >>> out
+    array([0., 2., 4.])
+    """
+
+    def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
+        self.numbers = numbers
+        make = lambda name: compiler().print_loop(name, source, PAIRWISE, numbers, arrays)
+        self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}", make)
+        self.function = FUNCTION(self.address)
+
+    def __call__(self, m: int, n: int, *values: Any) -> None:
+        numbers = self.make_numbers(values[: len(self.numbers)])
+        arrays = values[len(self.numbers) :]
+        addresses = (ctypes.c_int64 * len(arrays))(*map(address_of, arrays))
+        self.function(addresses, (ctypes.c_int64 * 2)(m, n), None, address_of(numbers))
+
+    def make_numbers(self, numbers: Sequence[Any]) -> np.ndarray:
+        """Return numbers as the function reads them: each in a place of 8 bytes."""
+        places = np.zeros(len(numbers) + 1)
+        for i, (number, dtype) in enumerate(zip(numbers, self.numbers, strict=True)):
+            places[i : i + 1].view(dtype)[0] = number
+        return places
+
+
+def address_of(x: np.ndarray) -> int:
+    """Return the address of the first element of an array."""
+    return ctypes.c_int64.from_address(id(x) + HEAD).value
+
+
+def load_run() -> Callable[..., None]:
+    """Return a compiled function that calls others (see `llvm.print_run`)."""
+    return FUNCTION(load_function(f"run {HEAD}", lambda name: compiler().print_run(name, HEAD)))
+
+
+def compiler() -> Any:
+    from engine.array_tape import llvm
+
+    return llvm
+
+
+# ---------------------------------------------------------------------------------- code on disk
+
+ADDRESSES: dict[str, int] = {}  # of functions, by what determines their code
+
+
+def load_function(key: str, make: Callable[[str], Any]) -> int:
+    """Return the address of a function, whose module of LLVM `make(name)` returns if needed."""
+    with LOCK:
+        if key not in ADDRESSES:
+            name = f"loop_{sha256((key + environment()).encode()).hexdigest()[:32]}"
+            code = read_code(name)
+            if code is None:
+                code = compiler().compile_module(make(name))
+                write_code(name, code)
+            ADDRESSES[key] = add_code(name, code)
+        return ADDRESSES[key]
+
+
+def add_code(name: str, code: bytes) -> int:
+    """Load object code, and return the address of its function."""
+    from llvmlite import binding
+
+    _, engine = loader()
+    engine.add_object_file(binding.object_file.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine.get_function_address(name)
+
+
+@cache
+def loader() -> tuple[Any, Any]:
+    """Return a module of LLVM, and the engine to which the code of all loops is added."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
+    module = binding.parse_assembly("")
+    return module, binding.create_mcjit_compiler(module, machine)
+
+
+@cache
+def environment() -> str:
+    """Return what determines the code of a loop, besides the loop: compiler and processor."""
+    import llvmlite
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features().flatten()
+    source = Path(__file__).with_name("llvm.py").read_text()
+    return f"{llvmlite.__version__} {binding.get_host_cpu_name()} {features} {source}"
+
+
+def read_code(name: str) -> bytes | None:
+    """Return the code in a file, or None if there is no complete one."""
+    for folder in folders():
+        try:
+            content = (folder / name).read_bytes()
+        except OSError:
+            continue
+        digest, code = content[:DIGEST], content[DIGEST:]
+        if code and sha256(code).digest() == digest:
+            return code
+    return None
+
+
+def write_code(name: str, code: bytes) -> None:
+    """Write code to a file in the first directory that is writable."""
+    for folder in folders():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=folder, prefix=name, delete=False) as file:
+                file.write(sha256(code).digest() + code)
+            os.replace(file.name, folder / name)
+        except OSError:
+            continue
+        return
+
+
+def folders() -> list[Path]:
+    """Return the directories in which code may be kept, the preferred one first."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        return [Path(chosen) / "stepgrad"]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    if sys.platform == "win32":
+        home = Path(os.environ.get("LOCALAPPDATA") or Path.home())
+    return [Path(__file__).parent / "__pycache__", home / "stepgrad"]

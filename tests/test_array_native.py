@@ -1,0 +1,261 @@
+"""Compiled loops, their code on disk, and small steps that compiled code calls one after another."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import Array, Op, jit
+from engine.arithmetic import exp
+from engine.array_tape import loops, native
+from nn import losses, vector
+from strategies import examples
+from test_array_jit import batches_of, check_training, recordings
+
+pytest.importorskip("llvmlite", reason="llvmlite is not installed: pip install -e '.[jit]'")
+HOUSE = Path(__file__).parents[1]
+
+
+def bits(x):
+    """Return the bits of an array, with one nan."""
+    x = np.where(np.isnan(x), np.array(np.nan, x.dtype), x)
+    return x.view(f"u{x.itemsize}")
+
+
+# ------------------------------------------------------------------------------------------ ufuncs
+
+
+@examples(200)
+@given(
+    shape=st.tuples(*[st.integers(1, 40)] * 3),
+    orders=st.tuples(*[st.sampled_from("CF")] * 2),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 100),
+)
+def test_inner_loops_of_products_give_the_bits_of_numpy(shape, orders, dtype, seed):
+    """For vectors, outer products, transposed factors, and a matrix with its own transpose."""
+    (m, k, n), rng = shape, np.random.default_rng(seed)
+    w = Array(rng.normal(size=(n, k)).astype(dtype))
+    x = np.asarray(rng.normal(size=(m, k)).astype(dtype), order=orders[0])
+
+    def f(x):
+        y = x @ w.T
+        return y @ y.T if orders[1] == "F" else y
+
+    fast = jit(f, [w])
+    fast(x)
+    (replay,) = recordings(fast)
+    assert "matmul" not in replay.program.source
+    np.testing.assert_array_equal(bits(fast(x).data), bits(f(x).data))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "arctan"])
+def test_functions_of_numpy_have_the_same_bits(name, dtype):
+    f = getattr(np, name)
+    for size in (1, 3, 8, 17, 1000):
+        x = (np.random.default_rng(size).normal(size=size) * 20).astype(dtype)
+        x[:1] = [np.inf, np.nan, -0.0, 0.0, 1e-40][size % 5]
+        w = Array(np.zeros(size, dtype))
+        fast = jit(lambda w=w, f=f: f(w), [w])
+        fast()
+        w.data = x
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(bits(fast().data), bits(f(x)))
+
+
+def test_another_layout_of_ufuncs_is_noticed(monkeypatch):
+    """NumPy then calls the functions itself."""
+    native.find_inner_loop.cache_clear()
+    fields = type("Other", (native.UFunc,), {"ntypes": property(lambda self: -1)})
+    monkeypatch.setattr(native, "UFunc", fields)
+    assert native.find_inner_loop(np.matmul, "ff->f") is None
+    w = Array(np.ones((2, 3)))
+    fast = jit(lambda x: (x @ w.T).sum(), [w])
+    assert fast(np.ones((4, 3))).item() == 24.0
+    assert "matmul" in recordings(fast)[0].program.source
+    native.find_inner_loop.cache_clear()
+
+
+# ------------------------------------------------------------------------------------------- calls
+
+
+def test_inputs_are_found_wherever_they_are():
+    """A call reads the arrays of now: new ones, views of a part, and arrays that are not aligned."""
+    rng = np.random.default_rng(0)
+    w = Array(rng.normal(size=(3, 4)))
+    f = lambda x, i: ((x @ w.T)[:, 1:].relu() * x[:, :2]).sum() + i
+    fast = jit(f, [w])
+    large = rng.normal(size=(20, 9))
+    raw = np.zeros(8 * 20 + 1, np.uint8)[1:].view(float).reshape(5, 4)
+    raw[...] = large[:5, :4]
+    inputs = [large[:5, :4], large[5:10, :4], large[:5, :4].copy(), large[::4, ::-2][:, :4]]
+    inputs += [np.asfortranarray(large[:5, :4]), raw, large[:5, :4].copy()]
+    for x in inputs * 2:
+        w.data = w.data * 1.5
+        w.grad = 0.0
+        expected = f(x, 2.0)
+        expected.backward()
+        gradient = w.grad
+        w.grad = 0.0
+        got = fast(x, 2.0)
+        got.backward()
+        assert got.item() == expected.item()
+        np.testing.assert_array_equal(w.grad, gradient)
+
+
+def test_a_number_of_networks_share_loops():
+    """Functions with the same loops have buffers of their own."""
+    X, y = batches_of(0, [7])[0]
+    models = [vector.MLP(3, [5, 4], rng=seed) for seed in range(3)]
+    functions = [jit(lambda X, y, m=m: losses.cross_entropy(m(X), y), m) for m in models]
+    results = [f(X, y) for f in functions]
+    for model, result in zip(models, results, strict=True):
+        result.backward()
+        got = [p.grad for p in model.parameters()]
+        model.zero_grad()
+        expected = losses.cross_entropy(model(X), y)
+        expected.backward()
+        assert result.item() == expected.item()
+        for a, p in zip(got, model.parameters(), strict=True):
+            np.testing.assert_array_equal(bits(a), bits(p.grad))
+
+
+def test_a_frozen_layer_and_a_smaller_last_batch():
+    def make(frozen=True):
+        model = vector.MLP(3, [5, 4], "tanh", rng=0)
+        if frozen:
+            model.layers[0].freeze()
+        return model
+
+    batches = batches_of(0, [7, 7, 2, 7, 1])
+    check_training(lambda: make(frozen=False), losses.cross_entropy, batches)
+    models = make(), make()
+    for X, y in batches:
+        results = []
+        for model, is_fast in zip(models, (False, True), strict=True):
+            f = lambda X, y, model=model: losses.cross_entropy(model(X), y)
+            f = jit(f, model) if is_fast else f
+            model.zero_grad()
+            loss = f(X, y)
+            loss.backward()
+            results.append([loss.data, *[p.grad for p in model.parameters()]])
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_array_equal(bits(a), bits(b))
+
+
+def test_rows_of_users():
+    """A row of the user's, between small steps."""
+    row = Op("bump", lambda x: exp(-x * x), lambda out, x: -2.0 * x * out)
+    w = Array(np.linspace(-1, 1, 12).reshape(3, 4))
+    f = lambda x: row(x @ w.T).sum()
+    fast, x = jit(f, [w]), np.random.default_rng(0).normal(size=(5, 4))
+    for _ in range(3):
+        w.grad = 0.0
+        expected = f(x)
+        expected.backward()
+        gradient, w.grad = w.grad, 0.0
+        got = fast(x)
+        got.backward()
+        assert got.item() == expected.item()
+        np.testing.assert_array_equal(w.grad, gradient)
+        w.data = w.data - 0.1 * gradient
+
+
+# ------------------------------------------------------------------------------------ code on disk
+
+TRAIN = """
+import sys
+from unittest.mock import patch
+import numpy as np
+from engine import jit
+from nn import losses, optim, vector
+model = vector.MLP(3, [5, 4], rng=0)
+loss = jit(lambda X, y: losses.cross_entropy(model(X), y), model)
+rule = optim.Adam(model.parameters())
+X = np.random.default_rng(0).normal(size=(7, 3))
+for _ in range(3):
+    model.zero_grad()
+    y = loss(X, np.arange(7) % 4)
+    y.backward()
+    rule.step()
+print(repr(y.item()), any(x.endswith("tape.llvm") for x in sys.modules), "numba" in sys.modules)
+"""
+
+
+def train_in_a_process(folder):
+    """Return the last loss, whether loops were compiled, and whether numba was imported."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(HOUSE)}
+    found = subprocess.run(
+        [sys.executable, "-c", TRAIN], env=environment, capture_output=True, text=True, cwd=HOUSE
+    )
+    assert found.returncode == 0, found.stderr
+    loss, compiled, numba = found.stdout.split()
+    return float(loss), compiled == "True", numba == "True"
+
+
+def test_code_is_compiled_once_and_found_on_disk(tmp_path):
+    """A damaged or empty file is compiled again, and replaced by a complete one."""
+    first = train_in_a_process(tmp_path)
+    assert first[1:] == (True, False)
+    assert train_in_a_process(tmp_path) == (first[0], False, False)
+    files = sorted((tmp_path / "stepgrad").iterdir())
+    contents = [file.read_bytes() for file in files]
+    files[0].write_bytes(contents[0][:-9])
+    files[1].write_bytes(b"")
+    files[2].write_bytes(contents[2][:40] + b"x" + contents[2][41:])
+    files[3].unlink()
+    assert train_in_a_process(tmp_path) == first
+    assert [file.read_bytes() for file in files] == contents
+    assert train_in_a_process(tmp_path) == (first[0], False, False)
+
+
+def test_without_a_directory_each_process_compiles(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    assert train_in_a_process(blocked)[1:] == (True, False)
+
+
+def test_another_processor_has_other_code(monkeypatch, tmp_path):
+    """Code for one processor is not run on another one."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    source = "def NAME(m, n, a0, o0):\n    for i in range(m):\n        o0[i] = a0[i] + a0[i]"
+    loops.Loop(source, [], ["float64", "float64"])
+    before = {*(tmp_path / "stepgrad").iterdir()}
+    monkeypatch.setattr(loops, "ADDRESSES", {})
+    monkeypatch.setattr(loops, "environment", lambda: "another processor")
+    loops.Loop(source, [], ["float64", "float64"])
+    assert len({*(tmp_path / "stepgrad").iterdir()}) == 2 * len(before) == 2
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_printed_formulas(data):
+    """The compiler gives the bits of Python, for nan, infinities, zeros and bools."""
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    number = st.floats(width=8 * np.dtype(dtype).itemsize)
+    x, y = (np.array(data.draw(st.lists(number, min_size=5, max_size=5)), dtype) for _ in "xy")
+    lines = data.draw(st.lists(st.sampled_from(FORMULAS), min_size=1, max_size=4))
+    body = "".join(f"        v = {line}\n" for line in lines)
+    text = f"def NAME(m, n, c0, a0, a1, o0):\n    for i in range(m):\n        v = a0[i]\n{body}"
+    text = (text + "        o0[i] = v\n").replace("FLOAT", f"np.{np.dtype(dtype)}")
+    name, outs = str(np.dtype(dtype)), [np.empty(5, dtype), np.empty(5, dtype)]
+    space = {"np": np}
+    exec(text, space)
+    with np.errstate(all="ignore"):
+        space["NAME"](5, 1, dtype(0.7), x, y, outs[0])
+    loops.Loop(text, [name], [name] * 3)(5, 1, dtype(0.7), x, y, outs[1])
+    np.testing.assert_array_equal(bits(outs[0]), bits(outs[1]))
+
+
+FORMULAS = [
+    "v + a1[i]", "v - a1[i]", "v * c0", "v / a1[i]", "-v", "abs(v)", "np.sqrt(v)",
+    "v if v < a1[i] else a1[i]", "v if v >= c0 or v != v else -v",
+    "FLOAT(1.0) if (v == a1[i]) | (v > FLOAT(0.0)) else FLOAT(-np.inf)",
+    "v * v + a1[i] * c0", "FLOAT(0.0) if not v <= a1[i] else v",
+]  # fmt: skip
