@@ -34,8 +34,7 @@ from engine.recorded_function import RecordedFunction, float_function
 from engine.support.threads import call_all, cores
 
 COMPILER: list[Callable[["InPlace"], Any]] = []  # set by `set_compiler`, or empty
-BLOCK = 2**18  # elements that a thread processes at a time; smaller blocks are slower
-BLOCK_OF_LOOP = 2**16  # if a compiled loop processes them
+BLOCK = 2**18  # elements that a thread processes at a time, at least; smaller blocks are slower
 
 UFUNCS: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "=": np.positive, "neg": np.negative,
@@ -182,9 +181,10 @@ class InPlace:
         if COMPILER and self.loop is None:
             self.loop = COMPILER[0](self)
         if self.loop:
-            block = min(block, BLOCK_OF_LOOP)
-            if first.size <= block or cores() == 1:
+            count = min(cores(), first.size // block)
+            if count < 2:
                 return self.loop(arrays, numbers, spare)
+            block = math.ceil(first.size / count)
         return call_quietly(self.run_steps, arrays, numbers, block, spare)
 
     def run_steps(
