@@ -40,6 +40,9 @@ def main(
     logits = model(X_test)
     wrong = mistakes(logits.softmax().data, y_test)
     print(f"{accuracy(logits, y_test):.2%} of the {test} digits are correct, {len(wrong)} are not")
+    if best:
+        correct = accuracy(_mnist_best.average(model, X_test), y_test)
+        print(f"{correct:.2%} are, if the logits of {_mnist_best.COPIES} distorted copies decide")
 
     first = wrong[0]
     inspection = inspect_digit(model, X_test[first.sample], first.label, first.prediction)
