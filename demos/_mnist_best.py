@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from engine import Array, no_grad
-from nn import Record, fit, load, losses, schedules, vector
+from nn import Record, fit, load, losses, optim, schedules, vector
 from nn.augment import distort
 
-WIDTHS, EPOCHS, BATCH, RATE = [1024, 1024, 1024, 10], 110, 256, 0.001
+WIDTHS, EPOCHS, BATCH, RATE, DECAY = [1024, 1024, 1024, 10], 110, 256, 0.001, 0.1
 LATE, FINAL = 0.3, 0.4  # over the last 30 % of the epochs, distortions decrease to 0.4
 COPIES, COPIED = 64, 0.8  # copies of a digit, distorted by 0.8 of the amounts of training
 
@@ -27,6 +27,7 @@ def train(X: np.ndarray, y: np.ndarray, path: Path, seed: int) -> vector.MLP:
     steps = EPOCHS * -(-len(X) // BATCH)
     fit(
         model, X, y, loss=smoothed, metric="accuracy", epochs=EPOCHS, batch_size=BATCH,
+        optimizer=optim.AdamW(model.parameters(), weight_decay=DECAY),
         schedule=schedules.warm_up(schedules.cosine(RATE, 0.95 * steps), 0.05 * steps),
         augment=distorted, checkpoint=path, rng=seed, jit=True,
     ).run()  # fmt: skip
@@ -58,4 +59,5 @@ def average(model: vector.MLP, X: np.ndarray) -> np.ndarray:
     """
     rng = np.random.default_rng(0)
     with no_grad():
-        return sum(model(distort_by(COPIED, X, rng)).data for _ in range(COPIES)) / COPIES
+        logits = [model(distort_by(COPIED, X, rng)).data for _ in range(COPIES)]
+    return np.mean(logits, axis=0)

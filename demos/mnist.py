@@ -42,7 +42,7 @@ def main(
     print(f"{accuracy(logits, y_test):.2%} of the {test} digits are correct, {len(wrong)} are not")
     if best:
         correct = accuracy(_mnist_best.average(model, X_test), y_test)
-        print(f"{correct:.2%} are, if the logits of {_mnist_best.COPIES} distorted copies decide")
+        print(f"{correct:.2%} are, by the mean over {_mnist_best.COPIES} distorted copies of each")
 
     first = wrong[0]
     inspection = inspect_digit(model, X_test[first.sample], first.label, first.prediction)
