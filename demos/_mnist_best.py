@@ -16,7 +16,7 @@ from engine import Array, no_grad
 from nn import Record, fit, load, losses, optim, schedules, vector
 from nn.augment import distort
 
-WIDTHS, EPOCHS, BATCH, RATE, DECAY = [1280, 1280, 1280, 10], 120, 256, 0.001, 0.1
+WIDTHS, EPOCHS, BATCH, RATE, DECAY = [1280, 1280, 1280, 10], 110, 256, 0.001, 0.1
 LATE, FINAL = 0.3, 0.4  # over the last 30 % of the epochs, distortions decrease to 0.4
 COPIES, COPIED = 64, 0.8  # copies of a digit, distorted by 0.8 of the amounts of training
 
