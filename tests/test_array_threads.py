@@ -100,6 +100,7 @@ def run_alone(functions, count):
         f()
 
 
+@pytest.mark.filterwarnings("ignore::stepgrad.GradientWarning")  # weights may overflow
 @examples(8)
 @given(data=st.data())
 def test_generated_networks_have_the_same_bits_in_every_run(data):
