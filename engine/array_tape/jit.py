@@ -43,9 +43,10 @@ class ArrayJit:
     the function itself on one thread. On several threads, large matrix products are computed in
     parts, and the last bits of their sums can differ; they are the same in every run with the same
     number of threads. This number is `threads`, by default that of OpenBLAS, which
-    OPENBLAS_NUM_THREADS sets. `backward()` adds to the gradients of the parameters, whose data each call reads, so that
-    optimizers update them as usual. A gradient that accumulates over several calls may differ in
-    its last bits, because the contributions of each call are added to one another first.
+    OPENBLAS_NUM_THREADS sets. `backward()` adds to the gradients of the parameters, whose data each
+    call reads, so that optimizers update them as usual. A gradient that accumulates over several
+    calls may differ in its last bits, because the contributions of each call are added to one
+    another first.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules and constants that
