@@ -158,6 +158,8 @@ def server(tmp_path_factory):
         f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}",
         "--ServerApp.terminals_enabled=False", "--LabApp.expose_app_in_browser=True",
         "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
+        # Nothing that is installed beside it: the kernel of JupyterLite fails in JupyterLab.
+        f"--LabApp.labextensions_path={home / 'labextensions'}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         # It ends by itself, should the tests be killed.
         "--MappingKernelManager.cull_idle_timeout=120", "--MappingKernelManager.cull_interval=60",
