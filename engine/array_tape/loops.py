@@ -131,10 +131,10 @@ def add_code(name: str, code: bytes) -> int:
     """Load object code, and return the address of its function."""
     from llvmlite import binding
 
-    _, engine = loader()
-    engine.add_object_file(binding.object_file.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return engine.get_function_address(name)
+    _, linker = loader()
+    linker.add_object_file(binding.object_file.ObjectFileRef.from_data(code))
+    linker.finalize_object()
+    return linker.get_function_address(name)
 
 
 @cache
