@@ -8,8 +8,8 @@ which a part is its own start, subtracted as the time of an empty page. A redraw
 the click that runs changed code until the new page is shown; a part of it is the time in Python,
 with the layout. The CPU time of a redraw is that of all processes, also of compiling in the
 background. The first redraws are slower, because the browser compiles WebAssembly in two stages.
-The changed code has another number, so that the page has the scripts of the one before, and shares
-its frame. The first redraw of another kind of page, such as that of a network, takes longer.
+Only a number of the code changes, so the new page has the same scripts and reuses the frame. The
+first redraw of another kind of page, such as that of a network, takes longer.
 """
 
 import gzip

@@ -60,7 +60,7 @@ def cluster(malloc: bool) -> Any:
 
 
 class Measurement(NamedTuple):
-    """Return the CPU seconds of the trainings, the elapsed seconds of the sweep, and the losses."""
+    """The CPU seconds of the trainings, the elapsed seconds of the sweep, and the losses."""
 
     cpu: float
     elapsed: float

@@ -113,10 +113,10 @@ Place = tuple[Any, str]  # an object, and the name of its attribute
 
 
 def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Place, list[Place]]]:
-    """Yield the place of each Array of a layer, with those of its elements in its counterpart.
+    """Yield the place of each Array of a layer, with the places of its elements as Values.
 
-    There, an attribute is a Value, a sequence of Values or a list of rows. Parts of a layer are not
-    included.
+    An attribute of `values` is a Value, a sequence of Values or a list of rows. Parts of a layer
+    are not included.
     """
     if isinstance(values, scalar.Layer):
         yield (arrays, "weight"), [(neuron, "weights") for neuron in values.neurons]
@@ -136,10 +136,11 @@ def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Place, list[Plac
 
 
 class NetworkConversion:
-    """The conversion of a network, in which modules and parameters that are shared stay shared.
+    """A conversion of a network that keeps shared modules and parameters shared.
 
-    source  "scalar" or "vector", the kind of the network, and `target` that of the result
-    how     the arguments of all layers with a dtype
+    source  "scalar" or "vector": the kind of the network
+    target  the kind of the result
+    how     the keyword arguments of all layers with a dtype
     """
 
     def __init__(self, source: str, target: str, how: dict[str, Any]):
@@ -180,7 +181,7 @@ class NetworkConversion:
         return moved or [scalar_modules.Activation("linear")]
 
     def fill_values(self, array: "Array", places: list[Place]) -> None:
-        """Copy an Array to the Values in places, or put those there that it has already."""
+        """Copy an Array to the Values at some places; reuse its Values if it was copied before."""
         if array in self.elements:
             elements = iter(self.elements[array])
             for place in places:
@@ -192,9 +193,9 @@ class NetworkConversion:
             value.requires_grad = array.requires_grad
 
     def fill_array(self, model: Any, place: Place, places: list[Place]) -> None:
-        """Copy the Values in places to an Array, or put the Array there that they have already.
+        """Copy the Values at some places to an Array; reuse it if they were copied before.
 
-        Raises ValueError if they are frozen in part, and if they are elements of different Arrays.
+        Raises ValueError if only some Values are frozen, or if they belong to different Arrays.
         """
         values: list[Value] = [*list_elements([getattr(*x) for x in places])]
         array, before = getattr(*place), self.arrays.get(values[0])
@@ -227,7 +228,7 @@ def list_elements(x: Any) -> Iterator[Value]:
 
 
 def replace_elements(x: Any, elements: Iterator[Value]) -> Any:
-    """Return a Value, or lists and tuples of Values, with the next elements in their places."""
+    """Return the next element, or nested lists and tuples like `x` with the next elements."""
     if isinstance(x, list | tuple):
         return type(x)([replace_elements(part, elements) for part in x])
     return next(elements)
@@ -252,8 +253,8 @@ def to_vector(model: Any, dtype: "DTypeLike" = "float64") -> Any:
     """Return a layer or a network of `nn.scalar` as that of `nn.vector`, a `Layer` as a `Dense`.
 
     The weights are copied and rounded to `dtype`; layers that share all their weights or biases
-    still do. Raises TypeError for any other model, and ValueError if a part of the numbers of an
-    Array is frozen or shared.
+    still do. Raises TypeError for any other model, and ValueError if only some elements of an Array
+    are frozen or shared.
 
     >>> from nn import MLP
     >>> mlp = MLP(2, [3, 1], rng=0)
@@ -273,8 +274,8 @@ def to_scalar(model: Any) -> Any:
     """Return a layer or a network of `nn.vector` as that of `nn.scalar`, a `Dense` as a `Layer`.
 
     The weights are copied exactly; layers that share an Array share its Values. Dropout is left
-    out. Each weight becomes a node of some 300 bytes: 60 MB for 784-256-10. Raises TypeError for
-    any other model.
+    out. Each weight becomes a node, so large networks need much memory. Raises TypeError for any
+    other model.
 
     >>> from nn.vector import MLP
     >>> to_scalar(MLP(2, [3, 1]))

@@ -1,4 +1,4 @@
-"""Keyword arguments of PyTorch, Keras, scikit-learn, Flax and Optax, and what they are called here.
+"""Keyword arguments of PyTorch, Keras, scikit-learn, Flax and Optax, and their counterparts here.
 
 >>> from nn import optim
 >>> optim.Adam([], learning_rate=0.1)
@@ -11,7 +11,7 @@ from types import FunctionType
 from engine.support.other_names import Keywords, answering
 from nn.search import is_of_user
 
-# With those here: the first that a function has is meant.
+# Each keyword with its counterparts; error messages have the first that is an argument.
 KEYWORDS: Keywords = {
     # networks and layers
     **dict.fromkeys(("in_features", "input_size", "n_inputs", "in_size", "in_channels"), ("nin",)),
@@ -134,7 +134,7 @@ answer_keywords_of_fit = answering(KEYWORDS, REMARKS | FIT_REMARKS)
 
 
 def answer_constructor(kind: type) -> None:
-    """Let a class of this package answer keywords of other libraries."""
+    """Let the constructor of a class answer keywords of other libraries, unless a user wrote it."""
     init = vars(kind).get("__init__")
     if isinstance(init, FunctionType) and not is_of_user(kind):
         setattr(kind, "__init__", answer_keywords(init))  # noqa: B010

@@ -81,7 +81,7 @@ class Module:
     if not TYPE_CHECKING:  # a type checker would accept any name
 
         def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError, with the name here if it is one of another library."""
+            """Raise AttributeError, with the counterpart of a name of another library."""
             remedy = ATTRIBUTES.get(name) or describe_conversion(self, name)
             if remedy:
                 text = f"{type(self).__name__!r} object has no attribute {name!r}; {remedy}"

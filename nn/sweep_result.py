@@ -110,10 +110,10 @@ class Sweep:
         return "\n".join([*lines, *([""] if failures else []), *failures])
 
     def plot(self, figure: str | None = None, *, axes: "Axes | None" = None) -> "Axes":
-        """Plot a figure against the setting with the most values, with a line for each of the rest.
+        """Plot a figure against the setting with the most values.
 
-        Points are trainings, lines connect the means over seeds, and bars show the standard
-        deviations.
+        Points are trainings. Lines connect the means over seeds, one line for each combination of
+        the other settings. Bars show the standard deviations.
 
         figure  the name of a column, as in `best`
         axes    where to plot; None makes a figure

@@ -18,7 +18,7 @@ from engine.support.lazy import import_extra
 from engine.support.threads import limit_threads
 from nn.training import Training
 
-ATTEMPTS = 3  # in a row that may end with a killed process before any job is finished
+ATTEMPTS = 3  # consecutive ones may end with a killed process and no finished job
 
 
 class Job(NamedTuple):
@@ -92,7 +92,7 @@ def limit_blas_threads(count: int) -> Any:
 def run_in_processes(jobs: Sequence[Job], processes: int) -> Generator[tuple[int, Outcome]]:
     """Yield the number and the outcome of each job, in the order in which they end.
 
-    A single process is the present one. Raises BrokenProcessPool if processes are killed again and
+    One process is the current one. Raises BrokenProcessPool if processes are killed again and
     again, and TypeError if the jobs cannot be pickled.
     """
     if processes == 1:

@@ -1,4 +1,4 @@
-"""Compiled loops, their code on disk, and small steps that compiled code calls one after another."""
+"""Compiled loops, their code on disk, and small steps that run in one call of compiled code."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ HOUSE = Path(__file__).parents[1]
 
 
 def bits(x):
-    """Return the bits of an array, with one nan."""
+    """Return the bits of an array, with the same bits for every nan."""
     x = np.where(np.isnan(x), np.array(np.nan, x.dtype), x)
     return x.view(f"u{x.itemsize}")
 
@@ -86,7 +86,7 @@ def test_another_layout_of_ufuncs_is_noticed(monkeypatch):
 
 
 def test_inputs_are_found_wherever_they_are():
-    """A call reads the arrays of now: new ones, views of a part, and arrays that are not aligned."""
+    """A call reads the arrays that it is given: new ones, views of a part, and unaligned ones."""
     rng = np.random.default_rng(0)
     w = Array(rng.normal(size=(3, 4)))
     f = lambda x, i: ((x @ w.T)[:, 1:].relu() * x[:, :2]).sum() + i
@@ -150,7 +150,7 @@ def test_a_frozen_layer_and_a_smaller_last_batch():
 
 
 def test_rows_of_users():
-    """A row of the user's, between small steps."""
+    """A row that the user defines, between small steps."""
     row = Op("bump", lambda x: exp(-x * x), lambda out, x: -2.0 * x * out)
     w = Array(np.linspace(-1, 1, 12).reshape(3, 4))
     f = lambda x: row(x @ w.T).sum()
@@ -228,7 +228,7 @@ def test_another_processor_has_other_code(monkeypatch, tmp_path):
     loops.Loop(source, [], ["float64", "float64"])
     before = {*(tmp_path / "stepgrad").iterdir()}
     monkeypatch.setattr(loops, "ADDRESSES", {})
-    monkeypatch.setattr(loops, "environment", lambda: "another processor")
+    monkeypatch.setattr(loops, "describe_environment", lambda: "another processor")
     loops.Loop(source, [], ["float64", "float64"])
     assert len({*(tmp_path / "stepgrad").iterdir()}) == 2 * len(before) == 2
 
@@ -236,7 +236,7 @@ def test_another_processor_has_other_code(monkeypatch, tmp_path):
 @settings(deadline=None)
 @given(data=st.data())
 def test_printed_formulas(data):
-    """The compiler gives the bits of Python, for nan, infinities, zeros and bools."""
+    """Results are bit-identical to those of Python, for nan, infinities, zeros and bools."""
     dtype = data.draw(st.sampled_from([np.float32, np.float64]))
     number = st.floats(width=8 * np.dtype(dtype).itemsize)
     x, y = (np.array(data.draw(st.lists(number, min_size=5, max_size=5)), dtype) for _ in "xy")

@@ -1,4 +1,4 @@
-"""Keyword arguments of other libraries are answered with ours, by every function that has them."""
+"""Every function answers the keyword arguments of other libraries with its own."""
 
 import inspect
 import re
@@ -53,7 +53,7 @@ def test_each_function_answers_every_keyword_with_one_that_it_has(name):
         if not ours or theirs in own:
             continue
         is_one = own[ours[0].partition("=")[0]].kind != inspect.Parameter.VAR_POSITIONAL
-        remedy = f"write {ours[0]}" if is_one else f"pass the {ours[0]} one after the other"
+        remedy = f"write {ours[0]}" if is_one else f"pass the {ours[0]} as separate arguments"
         called = f"{f.__name__}() got an unexpected keyword argument {theirs!r}; {remedy}"
         with pytest.raises(TypeError, match=f"^{re.escape(called)}$"):
             f(**{theirs: 1})
@@ -81,7 +81,7 @@ def test_each_answer_is_a_keyword():
         (lambda: vector.Dense(2, 3, device="cuda"), "numbers are in the memory of the CPU"),
         (lambda: scalar.Layer(2, 3, dtype="float32"), "Layer() got .* modules of nn.vector have"),
         (lambda: vector.Dropout(p=0.5), "'p'; write rate"),
-        (lambda: vector.Sequential(layers=[]), "'layers'; pass the modules one after the other"),
+        (lambda: vector.Sequential(layers=[]), "'layers'; pass the modules as separate arguments"),
         (lambda: optim.Adam(P, learning_rate=0.1), "Adam() got .* 'learning_rate'; write lr"),
         (lambda: optim.Adam(P, b1=0.9), "write betas=(0.9, 0.999)"),
         (lambda: optim.SGD(params=P), "write parameters"),

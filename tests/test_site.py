@@ -20,7 +20,7 @@ from docs.site.build import build_pages
 from docs.site.build_playground import build_playground
 from docs.site.examples import EXAMPLES
 from docs.site.gallery import PAGES
-from docs.site.lite import build_lite, can_run, describe
+from docs.site.lite import build_lite, can_run, describe_wheel
 from docs.site.notebook_pages import list_notebooks
 from docs.site.playground import run
 from docs.site.reference import adapt
@@ -402,7 +402,7 @@ def test_code_that_is_typed_while_an_address_is_read_stays(playground):
 def test_the_link_can_be_copied_during_a_run(playground):
     """The run can still be stopped, and its line keeps what it reports."""
     write(playground, "x +")
-    notice = playground.locator("#notice", has_text="it holds the code")
+    notice = playground.locator("#notice", has_text="It contains the code")
     playground.click("#copy")
     notice.wait_for()
     assert playground.inner_text("#said").startswith("Line 1: SyntaxError")
@@ -554,7 +554,7 @@ def test_the_lock_file_lists_the_wheels_beside_it(lite):
     packages = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))["packages"]
     assert {"stepgrad", "ipython", "micropip", "pyodide-kernel", "lite-start"} <= packages.keys()
     for package in packages.values():
-        assert describe(pyodide / package["file_name"])["sha256"] == package["sha256"]
+        assert describe_wheel(pyodide / package["file_name"])["sha256"] == package["sha256"]
         assert {*package["depends"]} <= packages.keys()
 
 

@@ -38,7 +38,7 @@ def write_page(
         scripts: additional sources of scripts.
         inline: additional sources of styles.
         workers: the sources of workers.
-        description: what search engines and previews show, text.
+        description: a text that search engines and previews show.
     """
     up = "../" * path.count("/")
     policy = POLICY.format(scripts=scripts, styles=inline, workers=workers)

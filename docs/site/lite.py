@@ -1,7 +1,8 @@
 """JupyterLite: the notebooks that need no NumPy, with a Python kernel in the browser.
 
-It loads Python and Graphviz from the folder of the playground. The wheels of the kernel come from
-PyPI. NumPy and matplotlib for the browser are not on PyPI or npm, but only on Pyodide's servers.
+The kernel loads Python and Graphviz from the folder of the playground. Its wheels come from PyPI.
+Builds of NumPy and matplotlib for the browser are neither on PyPI nor on npm, but only on Pyodide's
+servers.
 """
 
 import hashlib
@@ -23,13 +24,13 @@ HERE = Path(__file__).parent
 KERNEL = HERE / "kernel.txt"
 EXTENSION = "labextensions/@jupyterlite/pyodide-kernel-extension"
 PYTHON = "3.14"  # of Pyodide
-BUNDLED = ("piplite", "pyodide_kernel", "ipykernel")  # wheels within the extension
-WITHOUT = (  # extensions that request files of other apps
+BUNDLED = ("piplite", "pyodide_kernel", "ipykernel")  # wheels in the extension
+DISABLED_EXTENSIONS = (  # extensions that request files of other apps
     "@jupyter-notebook/notebook-extension:tab-icon",
     "@jupyterlab/application-extension:faviconbusy",
 )
 NEEDS_NUMPY = re.compile(r"\b(numpy|matplotlib)\b")
-# Checks of schemas are compiled functions; widgets and downloads are blobs.
+# Schema validators are compiled by eval; widgets and downloads are blobs.
 POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
@@ -46,7 +47,7 @@ def can_run(notebook: Path) -> bool:
 
 
 def build_lite(site: Path, notebooks: Iterable[Path], cache: Path = Path("out/kernel")) -> None:
-    """Write JupyterLite into the folder `lite` of a site that has its other parts.
+    """Write JupyterLite into the folder `lite` of a site whose other parts exist.
 
     Args:
         site: the folder of the site, with the playground and the wheel of stepgrad.
@@ -68,7 +69,7 @@ def build_lite(site: Path, notebooks: Iterable[Path], cache: Path = Path("out/ke
         files.mkdir()
         chosen = [*notebooks]
         for notebook in chosen:
-            text = unlink(notebook.read_text("utf-8"), {path.name for path in chosen})
+            text = remove_links(notebook.read_text("utf-8"), {path.name for path in chosen})
             (files / notebook.name).write_text(text, "utf-8")
         settings = json.dumps(configure(packages))
         Path(folder, "jupyter-lite.json").write_text(settings, "utf-8")
@@ -86,11 +87,11 @@ def build_lite(site: Path, notebooks: Iterable[Path], cache: Path = Path("out/ke
         page.write_text(page.read_text("utf-8").replace("<head>", head, 1), "utf-8")
 
 
-def unlink(notebook: str, names: set[str]) -> str:
-    """Return a notebook, as JSON, in which links to files without these names are text.
+def remove_links(notebook: str, names: set[str]) -> str:
+    """Return a notebook, as JSON, in which links to files other than `names` become text.
 
     >>> cell = {"cell_type": "markdown", "source": ["[two](2.ipynb) and [three](3.ipynb)"]}
-    >>> json.loads(unlink(json.dumps({"cells": [cell]}), {"2.ipynb"}))["cells"][0]["source"]
+    >>> json.loads(remove_links(json.dumps({"cells": [cell]}), {"2.ipynb"}))["cells"][0]["source"]
     '[two](2.ipynb) and three'
     """
 
@@ -107,14 +108,14 @@ def unlink(notebook: str, names: set[str]) -> str:
 
 
 def find_extension() -> Path:
-    """Return the folder of the kernel in the installed jupyterlite-pyodide-kernel."""
+    """Return the folder of the extension in the installed jupyterlite-pyodide-kernel."""
     files = distribution("jupyterlite-pyodide-kernel").files or []
     (package,) = (x for x in files if x.as_posix().endswith(f"{EXTENSION}/package.json"))
     return Path(package.locate()).resolve().parent
 
 
 def download(cache: Path) -> list[Path]:
-    """Return the wheels of the kernel, downloaded into a folder unless it has them."""
+    """Return the wheels of the kernel; download them unless the folder has them."""
     stamp = cache / KERNEL.name
     if not stamp.exists() or stamp.read_bytes() != KERNEL.read_bytes():
         shutil.rmtree(cache, ignore_errors=True)
@@ -135,18 +136,18 @@ def run_quietly(*command: str, folder: str | None = None) -> None:
 
 
 def write_lock(pyodide: Path, wheels: list[Path]) -> list[str]:
-    """Replace the packages in Pyodide's lock file by some wheels beside it; return their names."""
+    """Replace the packages in Pyodide's lock file by wheels beside it; return their names."""
     path = pyodide / "pyodide-lock.json"
     lock = json.loads(path.read_text("utf-8"))
-    start = write_start(pyodide)
-    packages = {package["name"]: package for package in map(describe, [*wheels, start])}
+    start = write_startup_wheel(pyodide)
+    packages = {package["name"]: package for package in map(describe_wheel, [*wheels, start])}
     for package in packages.values():
         package["depends"] = [name for name in package["depends"] if name in packages]
     path.write_text(json.dumps(lock | {"packages": packages}), "utf-8")
     return [*packages]
 
 
-def describe(wheel: Path) -> dict[str, Any]:
+def describe_wheel(wheel: Path) -> dict[str, Any]:
     """Return the entry of a wheel in Pyodide's lock file."""
     with ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -164,12 +165,12 @@ def describe(wheel: Path) -> dict[str, Any]:
 
 
 def normalize(name: str) -> str:
-    """Return the name of a package as indexes spell it."""
+    """Return the normalized name of a package (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def write_start(folder: Path) -> Path:
-    """Write a wheel with the module that runs when a kernel starts."""
+def write_startup_wheel(folder: Path) -> Path:
+    """Write a wheel with the module that runs when a kernel starts, and return its path."""
     path, info = folder / "lite_start-1.0-py3-none-any.whl", "lite_start-1.0.dist-info"
     with ZipFile(path, "w") as archive:
         archive.writestr("lite_start.py", (HERE / "lite_start.py").read_bytes())
@@ -193,7 +194,7 @@ def configure(packages: list[str]) -> dict[str, object]:
     }
     data = {
         "appName": "stepgrad", "appUrl": "./tree", "faviconUrl": "./../icon.svg",
-        "disabledExtensions": [*WITHOUT],
+        "disabledExtensions": [*DISABLED_EXTENSIONS],
         "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel},
     }  # fmt: skip
     return {"jupyter-lite-schema-version": 0, "jupyter-config-data": data}

@@ -1,11 +1,11 @@
-"""Runs when a kernel of JupyterLite starts: the first cell waits for Graphviz, as WebAssembly."""
+"""Startup code of a JupyterLite kernel: the first cell waits until Graphviz is loaded."""
 
 # The worker's file is in lite/extensions/@jupyterlite/pyodide-kernel-extension/static.
 GRAPHVIZ = "../../../../../playground/graphviz.mjs"
 
 
 def start() -> None:
-    """Replace the method of the kernel that runs cells, until the first cell runs."""
+    """Replace the kernel's method `run` until the first cell runs."""
     import js  # type: ignore[import-not-found]
     from pyodide.code import run_js  # type: ignore[import-not-found]
     from pyodide_kernel.kernel import PyodideKernel  # type: ignore[import-not-found]

@@ -116,7 +116,7 @@ def convert(content: str) -> str:
     """
     parts = re.split(r"(<div class=\"text_cell_render.*?\n</div>)", content, flags=re.S)
     parts[1::2] = map(convert_text, parts[1::2])
-    content = "".join(parts).replace("<pre>", '<pre tabindex="0">')  # wide ones scroll
+    content = "".join(parts).replace("<pre>", '<pre tabindex="0">')  # wide ones can be scrolled
     return content.replace("<iframe srcdoc=", '<iframe loading="lazy" srcdoc=')
 
 

@@ -110,7 +110,7 @@ function present({ html = "", shown = "", printed = "", notes = [], error = "", 
   if (html) show(html, shown);
 }
 
-// Writes the line about runs.
+// Writes the line that reports on runs.
 function say(text, kind, canStop = false, line = 0) {
   clearTimeout(slow);
   const place = document.createElement("button");
@@ -123,14 +123,13 @@ function say(text, kind, canStop = false, line = 0) {
   $("run").classList.toggle("stop", canStop);
 }
 
-// Writes the line about the address. It stays until the code changes, whatever a run reports.
+// Writes the line that reports on the address. It stays until the code changes.
 function notify(text, kind = "") {
   $("notice").textContent = text;
   $("notice").className = `said ${kind}`;
 }
 
-// The frame. A page that the frame cannot show, as its scripts differ, is written into a spare one,
-// which then takes the place of the first.
+// The frame. A page whose scripts differ is written into a spare frame, which then replaces the first.
 
 let page = "", frame = null, spare = makeFrame(), order = Promise.resolve();
 
@@ -302,9 +301,9 @@ $("copy").onclick = async () => {
   await keep();
   try {
     await navigator.clipboard.writeText(location.href);
-    notify("The link is copied. It holds the code.", "pale");
+    notify("The link is copied. It contains the code.", "pale");
   } catch {
-    notify("Copy the address of this page: it holds the code.", "pale");
+    notify("Copy the address of this page: it contains the code.", "pale");
   }
 };
 $("save").onclick = () => {

@@ -32,7 +32,7 @@ DRAWN = {"draw": draw, "step": step, "nn": nn}
 # Without NumPy, __all__ lacks the names that require it.
 PUBLIC = {*dir(stepgrad), *(x for names in vars(stepgrad)["LAZY"].values() for x in names)}
 LOOPS = ast.For | ast.While | ast.AsyncFor
-MODULES = ("math", "np", "torch")  # names that stand for modules, not inputs
+MODULES = ("math", "np", "torch")  # names of modules, which are not inputs
 PACKAGES = {"engine": "stepgrad", "micrograd": "stepgrad or stepgrad.nn", "nn": "stepgrad.nn"}
 
 
@@ -213,7 +213,7 @@ def make_namespace(tree: ast.Module) -> dict[str, Any]:
 
 
 def find_bound(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that are no inputs: variables, arguments of lambdas, functions, modules."""
+    """Yield the names that are not inputs: variables, arguments of lambdas, functions, modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
             yield node.arg
@@ -295,7 +295,7 @@ def describe(error: BaseException) -> str:
 
 
 def advise(error: BaseException, text: str) -> str:
-    """Return advice for errors of code that was written for another place."""
+    """Return advice for code that was not written for the playground; "" for other errors."""
     if isinstance(error, EOFError):
         return ". The playground has no input: assign the text to a variable."
     if isinstance(error, ModuleNotFoundError):

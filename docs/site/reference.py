@@ -1,4 +1,4 @@
-"""The API reference, with the colours, the navigation and a policy of the site."""
+"""The API reference, with the colours and the navigation of the site, and a policy of its own."""
 
 import html
 import os
@@ -51,15 +51,16 @@ def adapt(text: str, path: Path, out: Path, pages: list[Path]) -> str:
         ("<body>", f"<body>\n{top}"),
         ('<main class="pdoc">', '<main class="pdoc" id="main">'),
         ('<nav class="pdoc">', '<nav class="pdoc" aria-label="Reference">'),
-        ('type="checkbox" aria-hidden="true" tabindex="-1"', 'type="checkbox" aria-label="List"'),
+        ('type="checkbox" aria-hidden="true" tabindex="-1"', 'type="checkbox" aria-label="Menu"'),
         ("<h2>API Documentation</h2>", f"{modules}<h2>Members</h2>"),
     ):
         text = text.replace(old, new, 1)
-    return text.replace('<a class="headerlink" ', '<a class="headerlink" aria-label="Link" ')
+    link = '<a class="headerlink" '
+    return text.replace(link, f'{link}aria-label="Link to this section" ')
 
 
 def link_module(page: Path, path: Path, out: Path) -> str:
-    """Return an item with a link from the page of a module to that of another, or the same."""
+    """Return a list item with a link to a module's page, relative to the page at `path`."""
     name = ".".join(page.relative_to(out).with_suffix("").parts)
     target = Path(os.path.relpath(page, path.parent)).as_posix()
     current = ' aria-current="page"' if page == path else ""

@@ -38,8 +38,8 @@ del js, outcome, code
 sys.modules.pop("js")
 import gc
 gc.collect()
-gc.freeze()  # what a snapshot holds is never freed, so that the collector need not visit it
-for k in range(5, 20):  # free memory holds what was there, and zeros are shorter when compressed
+gc.freeze()  # objects in the snapshot are never freed, so the collector need not visit them
+for k in range(5, 20):  # overwrite free memory with zeros, which compress better
     [bytes(2**k) for _ in range(2**20 >> k)]
 del gc, k
 `);

@@ -55,7 +55,7 @@ class ArrayReplay:
 
     def run(self, f: Callable[..., int | None], *args: Any) -> int | None:
         """Run a pass on `threads` threads, or on as many as OpenBLAS would use if it is None."""
-        if not self.program.multiplies:
+        if not self.program.calls_blas:
             return call_quietly(f, *args)
         count = take_threads()
         try:
@@ -94,7 +94,7 @@ class ArrayReplay:
     def compute(self, call: "ArrayCall", data: Sequence[np.ndarray]) -> np.ndarray:
         """Return the first output of a call for other data of the leaves with a gradient.
 
-        Raises RuntimeError if a branch or conversion in Python has another outcome for it.
+        Raises RuntimeError if a branch or conversion in Python has a different outcome for them.
         """
         with self.lock:
             inputs = [*call.inputs]
@@ -104,8 +104,8 @@ class ArrayReplay:
                 self.current = None
                 if self.run(self.program.forward, False, *inputs) is not None:
                     raise RuntimeError(
-                        "a branch or conversion in Python has another outcome for this data than "
-                        "in the call"
+                        "a branch or conversion in Python has a different outcome for this data "
+                        "than in the call"
                     )
             return self.program.outputs[0].copy()
 

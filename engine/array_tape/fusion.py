@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.array_tape.kernels import EXACT, Kernel
-from engine.array_tape.native import SMALL
+from engine.array_tape.native import SMALL_LOOP
 from engine.array_tape.patterns import Domain
 from engine.array_tape.steps import (
     EACH_CALL,
@@ -16,12 +16,12 @@ from engine.array_tape.steps import (
     is_number,
 )
 
-REDUCED = {
+REDUCED = {  # reductions that a loop can compute, and the kind of their dtype
     "add.reduce": "f", "maximum.reduce": "f", "minimum.reduce": "f",
     "logical_and.reduce": "b", "logical_or.reduce": "b",
 }  # fmt: skip
 DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # in the native byte order only
-ARITHMETIC = {"add", "multiply", "positive", "absolute"}  # of bools, NumPy has other rules
+ARITHMETIC = {"add", "multiply", "positive", "absolute"}  # NumPy has other rules for bools
 LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
 
 
@@ -125,7 +125,7 @@ def is_worthwhile(group: list[ArrayStep]) -> bool:
     steps = [step for step in group if step.kind != VIEW]
     if len(steps) == 1:
         (step,) = steps
-        is_tiny = all(x.size <= SMALL for x in (*step.outs, *step.operands()))
+        is_tiny = all(x.size <= SMALL_LOOP for x in (*step.outs, *step.operands()))
         return is_tiny and is_fusible(step) and Domain(group).fits
     return any(step.out.dtype.kind == "f" for step in steps)
 

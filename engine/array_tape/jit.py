@@ -38,11 +38,11 @@ class ArrayJit:
 
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
     functions such as `exp`. Loops that LLVM compiles, by means of numba's llvmlite, compute
-    elementwise operations and the sums next to them; without it, NumPy does. Steps on small arrays
-    that follow one another run in one call of compiled code. Results and gradients have the bits of
-    the function itself on one thread. On several threads, large matrix products are computed in
-    parts, and the last bits of their sums can differ; they are the same in every run with the same
-    number of threads. This number is `threads`, by default that of OpenBLAS, which
+    elementwise operations and the sums next to them; without it, NumPy does. Consecutive steps on
+    small arrays run in one call of compiled code. On one thread, results and gradients are
+    bit-identical to those of the function. On several threads, large matrix products are computed
+    in parts, and the last bits of their sums can differ; they are the same in every run with the
+    same number of threads. This number is `threads`, by default that of OpenBLAS, which
     OPENBLAS_NUM_THREADS sets. `backward()` adds to the gradients of the parameters, whose data each
     call reads, so that optimizers update them as usual. A gradient that accumulates over several
     calls may differ in its last bits, because the contributions of each call are added to one

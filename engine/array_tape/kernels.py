@@ -290,7 +290,7 @@ class Printer:
 
 
 def compile_source(source: str, numbers: Sequence[str], arrays: Sequence[str]) -> Any:
-    """Return the compiled function of a source, whose numbers and arrays have some dtypes."""
+    """Return the compiled function of a source, given the dtypes of its numbers and arrays."""
     from engine.array_tape.loops import Loop
 
     return Loop(source, numbers, arrays)

@@ -1,8 +1,9 @@
 """Printed loops as machine code: a compiler for the Python that `Printer` and updates print.
 
-A function has sizes, numbers and arrays as arguments, loops over ranges, assignments, and formulas
-of floats, bools and indices. LLVM compiles it, without the freedom to change a formula, so results
-have the bits of Python. Importing this module imports llvmlite, which numba installs.
+The arguments of a function are sizes, numbers and arrays. Its body has loops over ranges,
+assignments, and formulas of floats, bools and indices. LLVM compiles it without fast-math flags, so
+results are bit-identical to those of Python. Importing this module imports llvmlite, which numba
+installs.
 """
 
 import ast
@@ -14,9 +15,9 @@ import numpy as np
 from llvmlite import ir
 
 FLOATS: dict[str, Any] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
-TRUTH, BYTE, INDEX = ir.IntType(1), ir.IntType(8), ir.IntType(64)
+BOOL, BYTE, INDEX = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 POINTER = BYTE.as_pointer()
-LOOP = ir.FunctionType(ir.VoidType(), [POINTER] * 4)  # arrays, sizes, strides, numbers
+LOOP_TYPE = ir.FunctionType(ir.VoidType(), [POINTER] * 4)  # arrays, sizes, strides, numbers
 COMPARISONS = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -29,37 +30,37 @@ OPERATIONS = {
     ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.FloorDiv: "sdiv",
     ast.Mod: "srem", ast.BitAnd: "and_", ast.BitOr: "or_",
 }  # fmt: skip
-WORD = 8  # bytes of an address, of a size, and of the place of a number
+WORD = 8  # bytes of an address, of a size, and of the slot of a number
 
 
-class Argument:
-    """An array among the arguments: the address of its first element, and their type."""
+class ArrayPointer:
+    """An array argument: the address of its first element, and its dtype."""
 
     def __init__(self, address: ir.Value, dtype: str):
         self.address, self.dtype = address, dtype
 
 
 class FunctionCompiler:
-    """The code of one function. Variables have the type of the first value that they are given.
+    """A compiler for one function. A variable has the type of the first value assigned to it.
 
-    `module` has the functions that it may call by name.
+    `module` contains the functions that it may call.
     """
 
     def __init__(self, module: ir.Module, name: str, tree: ast.FunctionDef, types: Sequence[Any]):
-        """Compile a function whose arguments have types of LLVM, or are arrays of a dtype."""
+        """Compile a function. Each argument has an LLVM type, or the dtype of an array."""
         self.module, self.variables, self.arrays = module, {}, {}  # type: ignore[var-annotated]
-        given = [POINTER if isinstance(x, str) else x for x in types]
+        argument_types = [POINTER if isinstance(x, str) else x for x in types]
         is_loop = not any(isinstance(node, ast.Return) for node in ast.walk(tree))
         element = next(FLOATS[x] for x in types if x in FLOATS) if not is_loop else ir.VoidType()
-        self.function = ir.Function(module, ir.FunctionType(element, given), name)
+        self.function = ir.Function(module, ir.FunctionType(element, argument_types), name)
         self.function.linkage = "internal"
         self.entry = ir.IRBuilder(self.function.append_basic_block())
         self.builder = ir.IRBuilder(self.function.append_basic_block())
         for node, value, x in zip(tree.args.args, self.function.args, types, strict=True):
             if isinstance(x, str):
-                value.add_attribute("noalias")  # results are in buffers of their own
+                value.add_attribute("noalias")  # results have their own buffers
                 kind = FLOATS.get(x, BYTE).as_pointer()
-                self.arrays[node.arg] = Argument(self.entry.bitcast(value, kind), x)
+                self.arrays[node.arg] = ArrayPointer(self.entry.bitcast(value, kind), x)
             else:
                 self.assign(node.arg, value)
         self.run(tree.body)
@@ -87,9 +88,9 @@ class FunctionCompiler:
         else:
             assert isinstance(target, ast.Subscript)
             array, address = self.find_element(target)
-            kind = FLOATS.get(array.dtype, TRUTH)
+            kind = FLOATS.get(array.dtype, BOOL)
             value = self.convert(self.value(node.value), kind)
-            self.builder.store(self.builder.zext(value, BYTE) if kind is TRUTH else value, address)
+            self.builder.store(self.builder.zext(value, BYTE) if kind is BOOL else value, address)
 
     def run_AugAssign(self, node: ast.AugAssign) -> None:
         assert isinstance(node.target, ast.Name)
@@ -106,7 +107,7 @@ class FunctionCompiler:
             self.run(node.body)
 
     def run_For(self, node: ast.For) -> None:
-        """Compile `for i in range(...)`: up to a number, from one to another, with a step."""
+        """Compile `for i in range(...)`, with one, two or three bounds."""
         assert isinstance(node.target, ast.Name)
         assert isinstance(node.iter, ast.Call)
         bounds = [self.value(x) for x in node.iter.args]
@@ -128,8 +129,8 @@ class FunctionCompiler:
     def assign(self, name: str, value: ir.Value) -> None:
         if name not in self.variables:
             self.variables[name] = self.entry.alloca(value.type)
-        place = self.variables[name]
-        self.builder.store(self.convert(value, place.type.pointee), place)
+        pointer = self.variables[name]
+        self.builder.store(self.convert(value, pointer.type.pointee), pointer)
 
     # ------------------------------------------------------------------------------------- formulas
 
@@ -138,7 +139,7 @@ class FunctionCompiler:
 
     def value_Constant(self, node: ast.Constant) -> ir.Value:
         assert type(node.value) in (int, bool)  # other numbers have a dtype
-        return (TRUTH if type(node.value) is bool else INDEX)(node.value)
+        return (BOOL if type(node.value) is bool else INDEX)(node.value)
 
     def value_Name(self, node: ast.Name) -> ir.Value:
         return self.builder.load(self.variables[node.id])
@@ -163,10 +164,10 @@ class FunctionCompiler:
         (right,), (op,) = node.comparators, node.ops
         x, y = self.match(self.value(node.left), self.value(right))
         sign = COMPARISONS[type(op)]
-        if has_float_type(x):  # only != is true of nan
+        if has_float_type(x):  # only != is true for nan
             compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
             return compare(sign, x, y)
-        compare = self.builder.icmp_unsigned if x.type is TRUTH else self.builder.icmp_signed
+        compare = self.builder.icmp_unsigned if x.type is BOOL else self.builder.icmp_signed
         return compare(sign, x, y)
 
     def value_BoolOp(self, node: ast.BoolOp) -> ir.Value:
@@ -209,26 +210,26 @@ class FunctionCompiler:
         f = self.module.declare_intrinsic(name, [x.type])
         return self.builder.call(f, [x])
 
-    def find_element(self, node: ast.Subscript) -> tuple[Argument, ir.Value]:
-        """Return an array and the address of its element i, or (i, j) of rows of n elements."""
+    def find_element(self, node: ast.Subscript) -> tuple[ArrayPointer, ir.Value]:
+        """Return an array and the address of its element i, or (i, j) for rows of n elements."""
         assert isinstance(node.value, ast.Name)
         array = self.arrays[node.value.id]
-        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        place, *columns = map(self.value, places)
+        indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        index, *columns = map(self.value, indices)
         for column in columns:
             n = self.builder.load(self.variables["n"])
-            place = self.builder.mul(place, n, flags=["nsw"])
-            place = self.builder.add(place, column, flags=["nsw"])
-        return array, self.builder.gep(array.address, [place], inbounds=True)
+            index = self.builder.mul(index, n, flags=["nsw"])
+            index = self.builder.add(index, column, flags=["nsw"])
+        return array, self.builder.gep(array.address, [index], inbounds=True)
 
     def match(self, x: ir.Value, y: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Return two values of one type: bools are converted to numbers."""
-        return (self.convert(x, y.type), y) if x.type is TRUTH else (x, self.convert(y, x.type))
+        """Return both values in one type. Bools are converted to numbers."""
+        return (self.convert(x, y.type), y) if x.type is BOOL else (x, self.convert(y, x.type))
 
     def convert(self, x: ir.Value, kind: ir.Type) -> ir.Value:
         if x.type == kind:
             return x
-        if x.type is TRUTH:
+        if x.type is BOOL:
             return (self.builder.uitofp if kind is not INDEX else self.builder.zext)(x, kind)
         raise TypeError(f"cannot convert {x.type} to {kind} in a printed loop")
 
@@ -240,12 +241,13 @@ def has_float_type(x: ir.Value) -> bool:
 # --------------------------------------------------------------------------------------- functions
 
 
-def print_loop(
+def build_loop(
     name: str, source: str, helpers: str, numbers: Sequence[str], arrays: Sequence[str]
 ) -> ir.Module:
-    """Return a module with a function of the addresses of arrays, sizes, strides and numbers.
+    """Return a module with a function of four pointers: to arrays, sizes, strides and numbers.
 
-    The arguments of the source are two sizes, numbers of some dtypes, and arrays of some dtypes.
+    It calls the function in `source`, whose arguments are two sizes, and numbers and arrays of the
+    given dtypes. `helpers` has the functions that `source` may call.
     """
     module = ir.Module(name)
     (tree,) = ast.parse(source).body
@@ -256,32 +258,33 @@ def print_loop(
         for dtype in sorted({*arrays} & {*FLOATS}) if "pairwise" in called else ():
             types = [dtype, INDEX, INDEX]
             FunctionCompiler(module, f"{helper.name}_{dtype}", helper, types)
-    kinds = [FLOATS.get(x, TRUTH) for x in numbers]
+    kinds = [FLOATS.get(x, BOOL) for x in numbers]
     body = FunctionCompiler(module, f"{name}_body", tree, [INDEX, INDEX, *kinds, *arrays]).function
-    body.attributes.add("noinline")  # which would lose that arrays are distinct
-    function = ir.Function(module, LOOP, name)
+    body.attributes.add("noinline")  # inlining loses that arrays are distinct
+    function = ir.Function(module, LOOP_TYPE, name)
     builder = ir.IRBuilder(function.append_basic_block())
-    addresses, sizes, _, places = function.args
+    addresses, sizes, _, slots = function.args
     read = lambda address, i, kind: builder.load(
         builder.bitcast(builder.gep(address, [INDEX(WORD * i)]), kind.as_pointer())
     )
     values = [read(sizes, i, INDEX) for i in range(2)]
-    values += [read(places, i, kind) for i, kind in enumerate(kinds)]
+    values += [read(slots, i, kind) for i, kind in enumerate(kinds)]
     values += [read(addresses, i, POINTER) for i in range(len(arrays))]
     builder.call(body, values)
     builder.ret_void()
     return module
 
 
-def print_run(name: str, head: int) -> ir.Module:
-    """Return a module with a function that calls others, whose arguments are in a table.
+def build_runner(name: str, head: int) -> ir.Module:
+    """Return a module with a function that makes the calls listed in a table.
 
-    The table has words: the number of addresses to write, and that of calls; for each address, the
-    place that receives it, the input, and an offset in bytes; for each call, the function and its
-    four arguments. The inputs are objects, arrays of NumPy with an address after `head` bytes.
+    The table consists of words: the number of addresses to write, and the number of calls; for each
+    address, its destination, the index of an input, and an offset in bytes; for each call, the
+    function and its four arguments. The inputs are NumPy's array objects, which contain the address
+    of their data after `head` bytes.
     """
     module = ir.Module(name)
-    function = ir.Function(module, LOOP, name)
+    function = ir.Function(module, LOOP_TYPE, name)
     builder = ir.IRBuilder(function.append_basic_block())
     table, inputs, *_ = function.args
     words = builder.bitcast(table, INDEX.as_pointer())
@@ -304,17 +307,17 @@ def print_run(name: str, head: int) -> ir.Module:
         builder.position_at_end(after)
 
     def write_address(values: list[Any]) -> None:
-        place, i, offset = values
+        destination, i, offset = values
         objects = builder.bitcast(inputs, INDEX.as_pointer())
         array = builder.load(builder.gep(objects, [i]))
         field = builder.inttoptr(builder.add(array, INDEX(head)), INDEX.as_pointer())
         value = builder.add(builder.load(field), offset)
-        builder.store(value, builder.inttoptr(place, INDEX.as_pointer()))
+        builder.store(value, builder.inttoptr(destination, INDEX.as_pointer()))
 
     def call(values: list[Any]) -> None:
         f, *args = values
         pointers = [builder.inttoptr(x, POINTER) for x in args]
-        builder.call(builder.inttoptr(f, LOOP.as_pointer()), pointers)
+        builder.call(builder.inttoptr(f, LOOP_TYPE.as_pointer()), pointers)
 
     counts = [read(INDEX(0)), read(INDEX(1))]
     repeat(counts[0], 3, write_address)
@@ -324,7 +327,7 @@ def print_run(name: str, head: int) -> ir.Module:
 
 
 def compile_module(module: ir.Module) -> bytes:
-    """Return the object code of a module, for the processor of this machine."""
+    """Return the object code of a module for the processor of this machine."""
     machine = make_machine()
     parsed = llvm.parse_assembly(str(module))
     parsed.triple = machine.triple

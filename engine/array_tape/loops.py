@@ -1,11 +1,10 @@
-"""Compiled loops, and where their machine code is kept.
+"""Compiled loops, and the cache of their machine code on disk.
 
-LLVM compiles a loop in a few hundredths of a second, and loads its code from a file in less than a
-thousandth. The files are beside this one, in the user's cache directory, or in NUMBA_CACHE_DIR. The
-name of a file determines what it contains: the code, the compiler, and the processor. It begins
-with a checksum, so that a file of which a part is missing is not used, and it is renamed when it is
-complete, so that processes that start together never read a part. If no directory is writable, each
-process compiles its own code.
+Loading machine code from a file is much faster than compiling it. The files are beside this one, in
+the user's cache directory, or in NUMBA_CACHE_DIR. The name of a file is a hash of the source, the
+compiler and the processor. A file begins with a checksum, so that incomplete files are not used,
+and it is renamed when it is complete, so that no other process reads a part of it. If no directory
+is writable, each process compiles its own code.
 """
 
 import ctypes
@@ -21,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-HEAD = object.__basicsize__  # bytes of an array of NumPy before the address of its data
-FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without Python's lock
+HEAD = object.__basicsize__  # bytes of a NumPy array object before the address of its data
+FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without the GIL
 DIGEST = 32  # bytes of a checksum
 LOCK = RLock()
-# NumPy's order of a sum along a contiguous axis: that of blocks of up to 128 elements, each in 8
-# parts, whose sums are added in pairs.
+# NumPy's order of a sum along a contiguous axis: blocks of up to 128 elements, each in 8 parts,
+# whose sums are added in pairs.
 PAIRWISE = """
 def add_block(x, first, n):
     if n < 8:
@@ -62,9 +61,9 @@ def pairwise(x, first, n):
 
 
 class Loop:
-    """A compiled function of two sizes, of numbers, and of arrays in C order.
+    """A compiled function of two sizes, some numbers, and some arrays in C order.
 
-    `numbers` and `arrays` are their dtypes.
+    `numbers` and `arrays` are the dtypes of the last two.
 
     >>> source = "def NAME(m, n, c0, a0, o0):\\n    for i in range(m):\\n        o0[i] = c0 * a0[i]"
     >>> double, out = Loop(source, ["float64"], ["float64", "float64"]), np.empty(3)
@@ -75,7 +74,7 @@ class Loop:
 
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
         self.numbers = numbers
-        make = lambda name: compiler().print_loop(name, source, PAIRWISE, numbers, arrays)
+        make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays)
         self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}", make)
         self.function = FUNCTION(self.address)
 
@@ -86,11 +85,11 @@ class Loop:
         self.function(addresses, (ctypes.c_int64 * 2)(m, n), None, address_of(numbers))
 
     def make_numbers(self, numbers: Sequence[Any]) -> np.ndarray:
-        """Return numbers as the function reads them: each in a place of 8 bytes."""
-        places = np.zeros(len(numbers) + 1)
+        """Return numbers as the function reads them: each in a slot of 8 bytes."""
+        slots = np.zeros(len(numbers) + 1)
         for i, (number, dtype) in enumerate(zip(numbers, self.numbers, strict=True)):
-            places[i : i + 1].view(dtype)[0] = number
-        return places
+            slots[i : i + 1].view(dtype)[0] = number
+        return slots
 
 
 def address_of(x: np.ndarray) -> int:
@@ -98,9 +97,9 @@ def address_of(x: np.ndarray) -> int:
     return ctypes.c_int64.from_address(id(x) + HEAD).value
 
 
-def load_run() -> Callable[..., None]:
-    """Return a compiled function that calls others (see `llvm.print_run`)."""
-    return FUNCTION(load_function(f"run {HEAD}", lambda name: compiler().print_run(name, HEAD)))
+def load_runner() -> Callable[..., None]:
+    """Return the compiled function that makes a list of calls (see `llvm.build_runner`)."""
+    return FUNCTION(load_function(f"run {HEAD}", lambda name: compiler().build_runner(name, HEAD)))
 
 
 def compiler() -> Any:
@@ -111,14 +110,17 @@ def compiler() -> Any:
 
 # ---------------------------------------------------------------------------------- code on disk
 
-ADDRESSES: dict[str, int] = {}  # of functions, by what determines their code
+ADDRESSES: dict[str, int] = {}  # of functions, by the key of `load_function`
 
 
 def load_function(key: str, make: Callable[[str], Any]) -> int:
-    """Return the address of a function, whose module of LLVM `make(name)` returns if needed."""
+    """Return the address of a function. `make(name)` returns its LLVM module.
+
+    The key determines the code. `make` is called only if the code is neither loaded nor on disk.
+    """
     with LOCK:
         if key not in ADDRESSES:
-            name = f"loop_{sha256((key + environment()).encode()).hexdigest()[:32]}"
+            name = f"loop_{sha256((key + describe_environment()).encode()).hexdigest()[:32]}"
             code = read_code(name)
             if code is None:
                 code = compiler().compile_module(make(name))
@@ -131,15 +133,15 @@ def add_code(name: str, code: bytes) -> int:
     """Load object code, and return the address of its function."""
     from llvmlite import binding
 
-    _, linker = loader()
+    _, linker = make_linker()
     linker.add_object_file(binding.object_file.ObjectFileRef.from_data(code))
     linker.finalize_object()
     return linker.get_function_address(name)
 
 
 @cache
-def loader() -> tuple[Any, Any]:
-    """Return a module of LLVM, and the engine to which the code of all loops is added."""
+def make_linker() -> tuple[Any, Any]:
+    """Return an LLVM module, and the linker to which the code of all loops is added."""
     from llvmlite import binding
 
     binding.initialize_native_target()
@@ -150,8 +152,8 @@ def loader() -> tuple[Any, Any]:
 
 
 @cache
-def environment() -> str:
-    """Return what determines the code of a loop, besides the loop: compiler and processor."""
+def describe_environment() -> str:
+    """Return the compiler and the processor, on which the code of every loop depends."""
     import llvmlite
     from llvmlite import binding
 
@@ -161,8 +163,8 @@ def environment() -> str:
 
 
 def read_code(name: str) -> bytes | None:
-    """Return the code in a file, or None if there is no complete one."""
-    for folder in folders():
+    """Return the code in a file, or None if no complete file exists."""
+    for folder in cache_folders():
         try:
             content = (folder / name).read_bytes()
         except OSError:
@@ -174,8 +176,8 @@ def read_code(name: str) -> bytes | None:
 
 
 def write_code(name: str, code: bytes) -> None:
-    """Write code to a file in the first directory that is writable."""
-    for folder in folders():
+    """Write code to a file in the first writable directory."""
+    for folder in cache_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile(dir=folder, prefix=name, delete=False) as file:
@@ -186,8 +188,8 @@ def write_code(name: str, code: bytes) -> None:
         return
 
 
-def folders() -> list[Path]:
-    """Return the directories in which code may be kept, the preferred one first."""
+def cache_folders() -> list[Path]:
+    """Return the directories for cached code, the preferred one first."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         return [Path(chosen) / "stepgrad"]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,9 +1,9 @@
-"""Steps of a program on small arrays, which one call from Python runs.
+"""Steps on small arrays, which run in one call from Python.
 
-For small arrays, calling a function of NumPy takes longer than what it computes. A `NativeCalls`
-calls compiled loops and NumPy's own inner loops one after the other, from compiled code. Those of
-NumPy are the functions that its ufuncs call, with the arguments that they would get, so results
-have the same bits.
+For small arrays, calling a function of NumPy takes longer than the computation. A `NativeCalls`
+object calls compiled loops and NumPy's inner loops in turn, from compiled code. The inner loops are
+the functions that NumPy's ufuncs call. They receive the same arguments as from a ufunc, so results
+are bit-identical.
 """
 
 import ctypes
@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.array_tape.kernels import KERNEL
-from engine.array_tape.loops import HEAD, Loop, address_of, load_run
+from engine.array_tape.loops import HEAD, Loop, address_of, load_runner
 from engine.array_tape.steps import ELEMENTWISE, PRODUCT, ArrayStep, TracedArray
 
 Arrays = tuple[TracedArray, ...]
 
-# Elements of a loop. One over 2**15 floats takes 5 µs, and its call from Python 3 µs; larger loops
-# stay calls of their own, which can be divided.
-SMALL = 2**14
-# Multiplications of a product of matrices, and of one with a vector. OpenBLAS computes these on one
-# thread at any setting, so NumPy's function gives the same bits at any number of threads.
-PRODUCT_OF_MATRICES, PRODUCT_WITH_VECTOR = 2**18, 9000
+# The most elements of a small loop. A loop over 2**15 floats takes 5 µs, and its call from Python
+# 3 µs. Larger loops are called separately.
+SMALL_LOOP = 2**14
+# The most multiplications of a small product of matrices, and of one with a vector. OpenBLAS always
+# computes these on one thread, so results do not depend on its number of threads.
+SMALL_MATRIX_PRODUCT, SMALL_VECTOR_PRODUCT = 2**18, 9000
 
 
 class UFunc(ctypes.Structure):
-    """The first fields of a ufunc, `PyUFuncObject` of NumPy's interface for C."""
+    """The first fields of a ufunc, `PyUFuncObject` of NumPy's C API."""
 
     _fields_ = [
         ("head", ctypes.c_char * HEAD),
@@ -53,9 +53,9 @@ def find_inner_loop(f: np.ufunc, types: str) -> tuple[int, int] | None:
     True
     """
     fields = UFunc.from_address(id(f))
-    known = fields.nin, fields.nout, fields.nargs, fields.ntypes
-    if known != (f.nin, f.nout, f.nargs, f.ntypes) or fields.name != f.__name__.encode():
-        return None  # a version of NumPy with other fields
+    counts = fields.nin, fields.nout, fields.nargs, fields.ntypes
+    if counts != (f.nin, f.nout, f.nargs, f.ntypes) or fields.name != f.__name__.encode():
+        return None  # a version of NumPy with a different struct
     if types not in f.types:
         return None
     i = f.types.index(types)
@@ -71,11 +71,11 @@ class NativeCall(NamedTuple):
     arrays: Arrays
     sizes: list[int]
     strides: list[int]
-    kept: Any  # an array that owns the data
+    owner: Any  # the array that owns the data, or None
 
 
 def plan_call(step: ArrayStep, buffers: Mapping[TracedArray, np.ndarray]) -> NativeCall | None:
-    """Return the call that computes a step, or None if it is large, or not a loop.
+    """Return the call that computes a step, or None if the step is large or not a loop.
 
     Arrays without a buffer are inputs, in the layout of the recording, or results in C order.
     """
@@ -104,11 +104,11 @@ def is_plain(x: TracedArray) -> bool:
 
 def plan_kernel(step: Any) -> NativeCall | None:
     m, n, *numbers = step.numbers
-    if m * n > SMALL or not isinstance(step.f, Loop):
+    if m * n > SMALL_LOOP or not isinstance(step.f, Loop):
         return None
-    kept = step.f.make_numbers(numbers)
+    slots = step.f.make_numbers(numbers)
     arrays = (*step.args, *step.outs)
-    return NativeCall(step.f.address, address_of(kept), arrays, [m, n], [], kept)
+    return NativeCall(step.f.address, address_of(slots), arrays, [m, n], [], slots)
 
 
 def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
@@ -116,7 +116,7 @@ def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     if not x.ndim == y.ndim == 2:
         return None
     (m, k), n = x.shape, y.shape[1]
-    if m * k * n > (PRODUCT_WITH_VECTOR if min(m, k, n) == 1 else PRODUCT_OF_MATRICES):
+    if m * k * n > (SMALL_VECTOR_PRODUCT if min(m, k, n) == 1 else SMALL_MATRIX_PRODUCT):
         return None
     strides = [0, 0, 0, *x.strides, *y.strides, *out.strides]
     return plan_ufunc(np.matmul, arrays, values, [1, m, k, n], strides)
@@ -124,8 +124,8 @@ def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
 
 def plan_elementwise(f: np.ufunc, arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     """Return a call of a function such as `exp`, for arrays in C order."""
-    same = all(x.flags.c_contiguous and x.shape == values[-1].shape for x in values)
-    if not same or values[-1].size > SMALL:
+    is_flat = all(x.flags.c_contiguous and x.shape == values[-1].shape for x in values)
+    if not is_flat or values[-1].size > SMALL_LOOP:
         return None
     return plan_ufunc(f, arrays, values, [values[-1].size], [x.itemsize for x in values])
 
@@ -134,16 +134,15 @@ def plan_ufunc(
     f: np.ufunc, arrays: Arrays, values: list[np.ndarray], sizes: list[int], strides: list[int]
 ) -> NativeCall | None:
     *inputs, out = [x.dtype.char for x in values]
-    found = find_inner_loop(f, f"{''.join(inputs)}->{out}")
-    return found and NativeCall(*found, arrays, sizes, strides, None)
+    loop = find_inner_loop(f, f"{''.join(inputs)}->{out}")
+    return loop and NativeCall(*loop, arrays, sizes, strides, None)
 
 
 class NativeCalls:
-    """Calls that compiled code makes one after the other, as a function of some inputs.
+    """A sequence of calls that compiled code makes, as one function of some inputs.
 
-    `arrays` are the buffers of traced arrays, and views of them. Any other array is an input, or a
-    view of one: `roots` has the input of each, which is replaced in each call by an array of the
-    same layout.
+    `arrays` has the buffers of traced arrays, and views of them. Any other array is an input or a
+    view of an input, which `roots` contains. Each call receives inputs with the same layout.
     """
 
     def __init__(
@@ -155,7 +154,7 @@ class NativeCalls:
         used = dict.fromkeys([roots[x] for call in calls for x in call.arrays if x in roots])
         self.inputs, index = list(used), {x: i for i, x in enumerate(used)}
         words = [np.array(self.table_of(call), np.int64) for call in calls]
-        self.kept = [words, [call.kept for call in calls], [*arrays.values()]]
+        self.kept = [words, [call.owner for call in calls], [*arrays.values()]]
         places, steps = [], []
         for call, table in zip(calls, words, strict=True):
             start = address_of(table)
@@ -170,7 +169,7 @@ class NativeCalls:
         self.table = np.array([len(places) // 3, len(calls), *places, *steps], np.int64)
         self.objects: Any = np.zeros(max(len(self.inputs), 1), np.int64)
         self.pack = struct.Struct(f"{len(self.inputs)}q").pack_into
-        self.run, self.addresses = load_run(), (address_of(self.table), address_of(self.objects))
+        self.run, self.addresses = load_runner(), (address_of(self.table), address_of(self.objects))
 
     @staticmethod
     def table_of(call: NativeCall) -> list[int]:

@@ -108,7 +108,7 @@ class Domain:
         elif pattern == FULL and reduced == leading and reduced and self.n > 1:
             out = COLUMN
         elif len(reduced) == x.ndim or (pattern == FULL and reduced and step.out.size == 1):
-            out = ONE  # of one column, too: NumPy adds it as a row
+            out = ONE  # also of a single column, which NumPy sums as a row
         else:
             return False
         self.patterns[step.out] = out

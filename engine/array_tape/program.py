@@ -51,7 +51,7 @@ class ArrayProgram:
         nbytes: The size of all buffers.
         counts: The number of steps of each pass.
         threads: The number of threads for large matrix products, in a list.
-        multiplies: Whether NumPy may use several threads, for products that are not small.
+        calls_blas: Whether a step may call BLAS, which can use several threads.
         source: The code of both functions.
     """
 
@@ -68,7 +68,7 @@ class ArrayProgram:
         self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
         self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
         self.space: dict[str, Any] = {"copyto": np.copyto}
-        self.nbytes, self.threads, self.multiplies = 0, [1], False
+        self.nbytes, self.threads, self.calls_blas = 0, [1], False
         ends = [*recorded.outputs, *recorded.assigned.values()]
         ends = [x for x in ends if isinstance(x, TracedArray)]
         forward, backward = split_steps(recorded, {*ends, *targets.values()})
@@ -154,10 +154,10 @@ class ArrayProgram:
     # ------------------------------------------------------------------------------------ printing
 
     def print_steps(self, steps: list[ArrayStep]) -> list[str]:
-        """Return the lines of a pass, in which small steps that follow one another are one call."""
+        """Return the lines of a pass, in which consecutive small steps are one call."""
         calls = [None if self.is_split(step) else plan_call(step, self.arrays) for step in steps]
         others = [step for step, call in zip(steps, calls, strict=True) if call is None]
-        self.multiplies |= any(step.kind in (PRODUCT, CALL) for step in others)
+        self.calls_blas |= any(step.kind in (PRODUCT, CALL) for step in others)
         read: set[TracedArray] = set()  # by other steps
         for step, call in zip(reversed(steps), reversed(calls), strict=True):
             if call is None and (step.kind != VIEW or step.out in read):
@@ -175,11 +175,11 @@ class ArrayProgram:
         return [*lines, *self.print_calls(waiting)]
 
     def is_split(self, step: ArrayStep) -> bool:
-        """Return whether threads compute parts of a product."""
+        """Return whether a step is a matrix product in parts, one for each thread."""
         return step.kind == PRODUCT and isinstance(self.find_function(step), ProductInParts)
 
     def print_calls(self, calls: list[NativeCall]) -> list[str]:
-        """Return the line of some native calls, if there are any."""
+        """Return the line that makes some native calls, or none if there are no calls."""
         if not calls:
             return []
         others = [x for call in calls for x in call.arrays if x not in self.arrays]

@@ -342,9 +342,9 @@ def trace_where(condition: Any, x: Any, y: Any) -> Traced:
 
 
 def trace_scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Traced:
-    """Record zeros with x added at an index; if it selects all elements in order, as a view."""
+    """Record zeros with x added at an index: a reshape, if it selects all elements in order."""
     if not any(find_traced(index)) and selects_all(index, shape, x.shape):
-        return (x + 0.0).reshape(shape)
+        return (x + 0.0).reshape(shape)  # the sum with a zero turns -0.0 into 0.0
     return trace_of((x, index)).call(scatter, (x, index, shape), {})
 
 

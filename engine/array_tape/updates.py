@@ -35,7 +35,7 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         first = arrays[0]
-        if {*map(type, arrays)} != {np.ndarray} or first.dtype not in DTYPES:  # a gradient of 0.0
+        if {*map(type, arrays)} != {np.ndarray} or first.dtype not in DTYPES:  # e.g. the float 0.0
             return call_quietly(update.run_steps, arrays, numbers, first.size)
         known = call_quietly(update.bind, numbers, first.dtype)
         if first.dtype not in loops:

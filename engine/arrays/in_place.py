@@ -34,7 +34,7 @@ from engine.recorded_function import RecordedFunction, float_function
 from engine.support.threads import call_all, cores
 
 COMPILER: list[Callable[["InPlace"], Any]] = []  # set by `set_compiler`, or empty
-BLOCK = 2**18  # elements that a thread processes at a time, at least; smaller blocks are slower
+BLOCK = 2**18  # the least elements that a thread processes at a time; smaller blocks are slower
 
 UFUNCS: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "=": np.positive, "neg": np.negative,

@@ -130,11 +130,13 @@ def find_instead(kind: type, name: str) -> str | None:
 
 
 def answering(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
-    """Return a decorator of functions and constructors, which answer keywords of other libraries.
+    """Return a decorator whose functions answer keyword arguments of other libraries.
 
-    names    of each keyword, those here: the answer is the first that the function has. It may be
-             followed by an example, as in "betas=(0.9, 0.999)"
-    remarks  on keywords that no argument of the function corresponds to
+    A call with a keyword that the function lacks raises TypeError; the message says what to write.
+
+    names    the counterparts of each keyword, of which the message has the first that is an
+             argument of the function; an example may follow, as in "betas=(0.9, 0.999)"
+    remarks  for keywords without a counterpart among the arguments
     """
 
     def decorate(f: F) -> F:
@@ -158,7 +160,7 @@ def answering(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
             ours = answer.partition("=")[0]
             if ours in parameters:
                 is_one = parameters[ours].kind != inspect.Parameter.VAR_POSITIONAL
-                remedy = f"write {answer}" if is_one else f"pass the {ours} one after the other"
+                remedy = f"write {answer}" if is_one else f"pass the {ours} as separate arguments"
                 break
         if remedy:
             called = type(args[0]).__name__ if f.__name__ == "__init__" else f.__name__

@@ -39,7 +39,7 @@ def from_torch(module: torch.nn.Module) -> Any:
 
     Requires PyTorch, the extra `torch`. Raises ImportError if it is not installed. Raises TypeError
     for a layer, a setting or an operation without a counterpart, such as `Conv2d`, and for an
-    operation in place (`z += y`) on a tensor that is used again under another name. The message has
+    in-place operation (`z += y`) on a tensor that is used again under another name. The message has
     the name of the layer in `named_modules()`.
 
     >>> import torch
@@ -171,26 +171,26 @@ class CallReader:
     def refuse_overwriting(self, nodes: Iterable[Any]) -> None:
         """Raise TypeError for an operation that changes a tensor which is used again after it.
 
-        The tensor may have other names: views, and results that are their operand itself. This
-        includes operations whose result is not used.
+        The tensor may be used under other names: as a view, or as the result of an operation that
+        returns its operand. Operations whose result is not used are checked, too.
         """
-        memory: dict[Any, set[Any]] = {}  # of each operation: those that may share its result's
+        memory: dict[Any, set[Any]] = {}  # operations whose results may share memory
         for node in nodes:
-            changed = self.changed(node)
+            changed = self.find_changed(node)
             for other, shared in memory.items():
                 if changed is None or not shared & memory[changed]:
                     continue
                 is_used = any(self.index[user] > self.index[node] for user in other.users)
                 if is_used or other.op == "get_attr":  # a parameter is used in the next call
                     reason = (
-                        "it works in place, and its input or a view of it is used again; "
+                        "it is an in-place operation, and its input or a view of it is used again; "
                         "compute a new tensor, as in z = z + y"
                     )
                     refuse_layer("from_torch", self.operation(node), self.place(node), reason)
             is_new = changed is None and self.is_new(node)
             memory[node] = {node}.union(*[memory[x] for x in node.all_input_nodes if not is_new])
 
-    def changed(self, node: Any) -> Any:
+    def find_changed(self, node: Any) -> Any:
         """Return the operation whose result another operation changes in place, or None."""
         out = node.kwargs.get("out")
         if hasattr(out, "users"):
@@ -206,7 +206,7 @@ class CallReader:
         return node.all_input_nodes[0] if in_place and node.all_input_nodes else None
 
     def is_new(self, node: Any) -> bool:
-        """Return whether the result of an operation is a tensor of its own, not a view."""
+        """Return whether the result of an operation is a new tensor, not a view or an operand."""
         name = self.operation(node)
         if node.op == "call_module":
             return name not in ("flatten", "Identity", "Dropout")  # Dropout: after eval()

@@ -1,4 +1,4 @@
-"""A tracer of PyTorch that also records operations in place. This file imports PyTorch."""
+"""A tracer of PyTorch that also records in-place operations. This file imports PyTorch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +18,10 @@ IN_PLACE = [
 
 
 class TracedTensor(fx.Proxy):
-    """A tensor whose operations are recorded, `z += y` as z.__iadd__(y).
+    """A tensor whose operations are recorded, such as `z += y` as `z.__iadd__(y)`.
 
-    `fx.Proxy` has no `__iadd__`, so Python would compute z = z + y, which leaves other names of the
-    tensor unchanged.
+    `fx.Proxy` has no `__iadd__`, so Python would compute `z = z + y`, which leaves other names of
+    the tensor unchanged.
     """
 
     def __setattr__(self, name: str, x: Any) -> None:

@@ -7,16 +7,16 @@ from typing import NamedTuple
 from engine.draw.circles.spots import Rank
 from engine.draw.graph.layers import Column
 
-STEP = 22.0  # between parallel arrows, with the text above each
+STEP = 22.0  # the distance between parallel arrows, each with a text above it
 CORNER = 26.0  # the length of the curves at both ends
-SIDE = 0.4  # of a radius: how far beside the middle of a circle an arrow begins and ends
+SIDE = 0.4  # the distance of both ends of an arrow from the middle of a circle, in radii
 Point = tuple[float, float]
 
 
 class Skip(NamedTuple):
-    """A connection that adds the outputs of a column to those of a later one, each to its own.
+    """A connection that adds the outputs of a column to those of a later one, element by element.
 
-    Column 0 is that of the inputs. The level is 1 for the arrow next to the circles.
+    Column 0 has the inputs. The level is 1 for the arrow closest to the circles.
     """
 
     first: int
@@ -25,7 +25,7 @@ class Skip(NamedTuple):
 
 
 def list_skips(columns: Sequence[Column]) -> list[Skip]:
-    """Return the skip connections, from inner blocks to outer ones, with levels that are free."""
+    """Return the skip connections, inner blocks first, at levels where they do not overlap."""
     ends = [(first, last) for last, column in enumerate(columns, 1) for first in column.added]
     skips: list[Skip] = []
     for first, last in sorted(ends, key=lambda x: x[1] - x[0]):
@@ -36,9 +36,9 @@ def list_skips(columns: Sequence[Column]) -> list[Skip]:
 
 
 def trace_skip(first: Rank, last: Rank, v: float) -> Iterator[Point]:
-    """Yield the points of a Bézier curve from the first circle of a rank to that of another.
+    """Yield the points of a Bézier curve from the first circle of a rank to that of a later one.
 
-    Its middle is straight, at the distance `v` from the middle of the columns.
+    Its middle is a straight line at the coordinate `v`.
     """
     begin, end = [min(rank.spots.values(), key=lambda spot: spot.v) for rank in (first, last)]
     rim = sqrt(1.0 - SIDE**2)

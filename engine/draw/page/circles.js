@@ -40,7 +40,7 @@ function createCircles(graph, prefix, { live, isFilled }, { lines, biases, neuro
     return [all("path"), all("circle").filter((_, k) => k % 2)];
   }
 
-  // Returns the room for each of the numbers below samples, whose distance stays that of the first ones.
+  // Returns the width for each number below the samples of a legend: the distance of the first two.
   function findRoom([first, second]) {
     return second?.localName === "text" ? Number(second.getAttribute("x")) - Number(first.getAttribute("x")) - 4 : Infinity;
   }

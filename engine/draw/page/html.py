@@ -224,7 +224,7 @@ def hash_source(script: str) -> str:
 
 @cache
 def hash_scripts(names: tuple[str, ...]) -> str:
-    """Return the source expression of the scripts of some files as one."""
+    """Return the source expression of the scripts of some files, joined."""
     return hash_source(join_scripts(names))
 
 
