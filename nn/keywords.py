@@ -8,7 +8,7 @@ TypeError: Adam() got an unexpected keyword argument 'learning_rate'; write lr
 
 from types import FunctionType
 
-from engine.support.other_names import Keywords, answering
+from engine.support.other_names import Keywords, make_keyword_decorator
 from nn.search import is_of_user
 
 # Each keyword with its counterparts; error messages have the first that is an argument.
@@ -129,8 +129,8 @@ FIT_REMARKS = {
     "sample_weight": "a loss of your own, loss=lambda predictions, y: ..., may weight samples",
 }
 
-answer_keywords = answering(KEYWORDS, REMARKS)
-answer_keywords_of_fit = answering(KEYWORDS, REMARKS | FIT_REMARKS)
+answer_keywords = make_keyword_decorator(KEYWORDS, REMARKS)
+answer_keywords_of_fit = make_keyword_decorator(KEYWORDS, REMARKS | FIT_REMARKS)
 
 
 def answer_constructor(kind: type) -> None:

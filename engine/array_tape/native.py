@@ -154,6 +154,7 @@ class NativeCalls:
         used = dict.fromkeys([roots[x] for call in calls for x in call.arrays if x in roots])
         self.inputs, index = list(used), {x: i for i, x in enumerate(used)}
         words = [np.array(self.table_of(call), np.int64) for call in calls]
+        # The tables contain the addresses of these arrays.
         self.kept = [words, [call.owner for call in calls], [*arrays.values()]]
         places, steps = [], []
         for call, table in zip(calls, words, strict=True):

@@ -129,7 +129,7 @@ def find_instead(kind: type, name: str) -> str | None:
     return f"np.{name}(x)" if protocol.is_defined(kind, f) else None
 
 
-def answering(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
+def make_keyword_decorator(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
     """Return a decorator whose functions answer keyword arguments of other libraries.
 
     A call with a keyword that the function lacks raises TypeError; the message says what to write.
@@ -169,7 +169,7 @@ def answering(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
     return decorate
 
 
-answer_keywords = answering(KEYWORDS, REMARKS)
+answer_keywords = make_keyword_decorator(KEYWORDS, REMARKS)
 
 
 def refuse_name(module: str, name: str, names: Mapping[str, str]) -> NoReturn:
