@@ -174,6 +174,8 @@ def test_setting_data_keeps_shape_and_dtype(dtype):
         np.float64(2.5),
         3,
         np.ones((2, 2), bool),
+        np.full((2, 2), 0.5, np.float32),
+        np.full((2, 2), 0.25),
     ):
         for name in ("data", "grad"):
             setattr(x, name, new)

@@ -25,8 +25,8 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
 
     Raises TypeError for anything but real numbers, with the remedy.
     """
-    if type(x) is np.ndarray and x.dtype in DTYPES and dtype in (None, x.dtype):
-        return x
+    if type(x) is np.ndarray and x.dtype in DTYPES and (dtype is None or x.dtype == dtype):
+        return x  # not `dtype in (None, ...)`: NumPy's float64 equals None
     if isinstance(x, Node):
         raise TypeError(
             f"{x!r} is already a node; use its .data, because Values and Arrays do not mix"
