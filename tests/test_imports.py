@@ -191,3 +191,29 @@ def test_draw_loads_no_slow_module_before_it_is_used():
 def test_the_reader_of_imports(module, source, found):
     """Every form of an import is recognized."""
     assert [name for name, _ in imports(ast.parse(source), module, package=False)] == found
+
+
+RENAMED = {"engine", "nn", "demos"}  # by the build of the wheel, which replaces them in the text
+
+
+def variables(tree):
+    """Yield the names of variables, arguments and aliases."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg | ast.keyword):
+            yield node.arg
+        elif isinstance(node, ast.alias):
+            yield node.asname
+
+
+@pytest.mark.parametrize(
+    "file", [x for x in FILES if x.relative_to(ROOT).parts[0] in RENAMED], ids=str
+)
+def test_no_variable_has_a_name_that_the_wheel_replaces(file):
+    assert RENAMED.isdisjoint(variables(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def test_the_reader_of_variables():
+    text = "import a as b\nc, d = e = f(g=1)\nfor h in i.j: k.l = lambda m: n\nwith o as p: pass"
+    assert {*variables(ast.parse(text))} == {*"bcdeghmp"}
