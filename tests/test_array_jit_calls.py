@@ -121,8 +121,8 @@ def test_arguments_of_other_dtypes(dtype, way):
 
 
 def test_compiled_loops_of_other_dtypes():
-    """numba has no types for these dtypes, so NumPy computes them."""
-    pytest.importorskip("numba")
+    """Loops have no types for these dtypes, so NumPy computes them."""
+    pytest.importorskip("llvmlite")
     w = Array(arrays(5)[0])
     for dtype in ("f2", "g", ">f4"):
         calls = [(x.astype(dtype),) for x in arrays(4, 5)]

@@ -64,6 +64,7 @@ class ArrayProgram:
         inputs = [*recorded.arguments, *recorded.leaves.values()]
         targets = {x: recorded.gradients[x] for x in wanted if x in recorded.gradients}
         self.gradients = list(targets)
+        self.has_compiler = fuse is not None
         self.names: dict[TracedArray, str] = {x: f"x{i}" for i, x in enumerate(inputs)}
         self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
         self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
@@ -155,7 +156,7 @@ class ArrayProgram:
 
     def print_steps(self, steps: list[ArrayStep]) -> list[str]:
         """Return the lines of a pass, in which consecutive small steps are one call."""
-        calls = [None if self.is_split(step) else plan_call(step, self.arrays) for step in steps]
+        calls = [self.plan_call(step) for step in steps]
         others = [step for step, call in zip(steps, calls, strict=True) if call is None]
         self.calls_blas |= any(step.kind in (PRODUCT, CALL) for step in others)
         read: set[TracedArray] = set()  # by other steps
@@ -174,9 +175,10 @@ class ArrayProgram:
                 lines.append(self.print_step(step, i))
         return [*lines, *self.print_calls(waiting)]
 
-    def is_split(self, step: ArrayStep) -> bool:
-        """Return whether a step is a matrix product in parts, one for each thread."""
-        return step.kind == PRODUCT and isinstance(self.find_function(step), ProductInParts)
+    def plan_call(self, step: ArrayStep) -> NativeCall | None:
+        """Return the native call that computes a small step, if there is a compiler."""
+        is_split = step.kind == PRODUCT and isinstance(self.find_function(step), ProductInParts)
+        return plan_call(step, self.arrays) if self.has_compiler and not is_split else None
 
     def print_calls(self, calls: list[NativeCall]) -> list[str]:
         """Return the line that makes some native calls, or none if there are no calls."""
