@@ -99,7 +99,9 @@ def plan_call(step: ArrayStep, buffers: Mapping[TracedArray, np.ndarray]) -> Nat
 def is_plain(x: TracedArray) -> bool:
     """Return whether an array has the layout that compiled code expects."""
     value = x.value
-    return isinstance(value, np.ndarray) and value.dtype.isnative and value.flags.aligned
+    if not isinstance(value, np.ndarray) or value.dtype.hasobject:  # objects need Python's lock
+        return False
+    return value.dtype.isnative and value.flags.aligned
 
 
 def plan_kernel(step: Any) -> NativeCall | None:
@@ -126,6 +128,8 @@ def plan_elementwise(f: np.ufunc, arrays: Arrays, values: list[np.ndarray]) -> N
     """Return a call of a function such as `exp`, for arrays in C order."""
     is_flat = all(x.flags.c_contiguous and x.shape == values[-1].shape for x in values)
     if not is_flat or values[-1].size > SMALL_LOOP:
+        return None
+    if f is np.power and values[-1].dtype.kind in "iu":  # raises ValueError for 2 ** -1
         return None
     return plan_ufunc(f, arrays, values, [values[-1].size], [x.itemsize for x in values])
 
