@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.recording import ArrayRecording
+from engine.array_tape.steps import layout_of
 from engine.arrays.array import Array, ConstantArray
 
 
@@ -83,15 +84,6 @@ class ArrayArguments:
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             return recording.trace.add_input(np.asarray(x))
         return x
-
-
-def layout_of(x: np.ndarray) -> tuple[tuple[int, ...], bool] | None:
-    """Return the strides of an array, and whether it is aligned; None for one in C order.
-
-    NumPy's order of sums depends on the strides. Compiled code reads aligned numbers.
-    """
-    flags = x.flags
-    return None if flags.c_contiguous and flags.aligned else (x.strides, flags.aligned)
 
 
 def stand_in(x: Array, recording: ArrayRecording) -> Array:

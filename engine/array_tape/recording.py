@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.array_tape.steps import CALL, GUARD, ArrayStep, unwrap
+from engine.array_tape.steps import CALL, GUARD, ArrayStep, layout_of, unwrap
 from engine.array_tape.traced import ArrayTrace, Traced
 from engine.arrays.arithmetic import run
 from engine.arrays.array import Array
@@ -103,6 +103,8 @@ class ArrayRecording(Hook):
         if x.op is not None or x in self._own_leaves or x in self.assigned:
             return self.trace.find(x._data)
         self.leaves[x] = self.trace.add_input(x._data)
+        if layout_of(x._data) is not None:  # a constant; data that is assigned is in C order
+            self._condition(lambda: layout_of(x._data))
         return self.leaves[x]
 
     def _trace_inputs(self, node: Array) -> list[Any]:

@@ -147,3 +147,12 @@ def shares_memory(x: Any, y: Any) -> bool:
     """Return whether two arrays may share memory."""
     arrays = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
     return arrays and np.may_share_memory(x, y)
+
+
+def layout_of(x: np.ndarray) -> tuple[tuple[int, ...], bool] | None:
+    """Return the strides of an array, and whether it is aligned; None for one in C order.
+
+    NumPy's order of sums depends on the strides. Compiled code reads aligned numbers.
+    """
+    flags = x.flags
+    return None if flags.c_contiguous and flags.aligned else (x.strides, flags.aligned)
