@@ -35,7 +35,8 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         first = arrays[0]
-        if {*map(type, arrays)} != {np.ndarray} or first.dtype not in DTYPES:  # e.g. the float 0.0
+        if not all(type(x) is np.ndarray and x.dtype == first.dtype in DTYPES for x in arrays):
+            # A gradient of 0.0, or dtypes for which no loop is compiled.
             return call_quietly(update.run_steps, arrays, numbers, first.size)
         known = call_quietly(update.bind, numbers, first.dtype)
         if first.dtype not in loops:
@@ -43,7 +44,7 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
             loops[first.dtype] = compile_source(text, of(len(known)), of(len(arrays) + new_count))
         new = [] if spare is None else [spare]
         new += [np.empty(first.shape, first.dtype) for _ in range(new_count - len(new))]
-        flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]
+        flat = [x.ravel() for x in (*arrays, *new)]  # copies of arrays that are not in C order
         loops[first.dtype](first.size, 1, *known, *flat)
         return new
 

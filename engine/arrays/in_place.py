@@ -202,10 +202,12 @@ class InPlace:
 
     def bind(self, numbers: tuple[float, ...], dtype: np.dtype) -> list[np.ndarray]:
         """Return the numbers that the steps use, rounded to a dtype."""
-        if self.bound[:2] != (numbers, dtype):
+        bound = self.bound  # which another thread may replace
+        if bound[:2] != (numbers, dtype):
             # NumPy handles an array of one number in half the time of a float.
-            self.bound = numbers, dtype, [np.array(x, dtype) for x in self.numbers(*numbers)]
-        return self.bound[2]
+            bound = numbers, dtype, [np.array(x, dtype) for x in self.numbers(*numbers)]
+            self.bound = bound
+        return bound[2]
 
     def run_in_blocks(
         self,
