@@ -158,8 +158,9 @@ def describe_environment() -> str:
     from llvmlite import binding
 
     features = binding.get_host_cpu_features().flatten()
-    source = Path(__file__).with_name("llvm.py").read_text()
-    return f"{llvmlite.__version__} {binding.get_host_cpu_name()} {features} {source}"
+    machine = f"{binding.get_process_triple()} {binding.get_host_cpu_name()} {features}"
+    source = Path(__file__).with_name("llvm.py").read_text(encoding="utf-8")
+    return f"{llvmlite.__version__} {machine} {source}"
 
 
 def read_code(name: str) -> bytes | None:
@@ -180,10 +181,15 @@ def write_code(name: str, code: bytes) -> None:
     for folder in cache_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=folder, prefix=name, delete=False) as file:
+            file = NamedTemporaryFile(dir=folder, prefix=name, delete=False)  # noqa: SIM115
+        except OSError:
+            continue
+        try:
+            with file:
                 file.write(sha256(code).digest() + code)
             os.replace(file.name, folder / name)
-        except OSError:
+        except OSError:  # no space, or on Windows a file that is being read
+            os.unlink(file.name)
             continue
         return
 
@@ -192,7 +198,10 @@ def cache_folders() -> list[Path]:
     """Return the directories for cached code, the preferred one first."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         return [Path(chosen) / "stepgrad"]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    if sys.platform == "win32":
-        home = Path(os.environ.get("LOCALAPPDATA") or Path.home())
-    return [Path(__file__).parent / "__pycache__", home / "stepgrad"]
+    beside = Path(__file__).parent / "__pycache__"
+    chosen = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    try:
+        home = Path(chosen) if chosen else Path.home() / ".cache"
+    except RuntimeError:  # a user without a home directory, as in a container
+        return [beside]
+    return [beside, home / "stepgrad"]
