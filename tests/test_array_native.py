@@ -10,12 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import Array, Op, jit
+from engine import Array, ConstantArray, Op, jit
 from engine.arithmetic import exp
 from engine.array_tape import loops, native
+from engine.array_tape.traced import ArrayTrace
+from engine.array_tape.updates import compile_update
+from engine.arrays.in_place import InPlace
+from engine.recorded_function import record_function
 from nn import losses, vector
 from strategies import examples
 from test_array_jit import batches_of, check_training, recordings
+from test_array_jit_calls import check_calls
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed: pip install -e '.[jit]'")
 HOUSE = Path(__file__).parents[1]
@@ -167,6 +172,82 @@ def test_rows_of_users():
         w.data = w.data - 0.1 * gradient
 
 
+# ---------------------------------------------------------------------------------- other inputs
+
+
+def test_constants_of_another_layout():
+    """The first data of a constant is not copied, so it may be a part of an array; later one is."""
+    rng = np.random.default_rng(0)
+    large, w = rng.normal(size=(40, 7)), Array(rng.normal(size=(4, 3)))
+    for first in (large[:3, :5].T, large[:25:5, :6:2]):
+        c = ConstantArray(first)
+
+        def assign(c=c):
+            yield ()
+            for _ in range(2):
+                c.data = rng.normal(size=(5, 3))
+                yield ()
+
+        check_calls(lambda c=c: (c @ w.T).tanh().sum(), w, assign())
+
+
+def test_quotients_of_bools():
+    w, rng = Array([1.0, 2.0, 3.0]), np.random.default_rng(0)
+    calls = [(rng.normal(size=(5, 3)),) for _ in range(3)]
+    with np.errstate(all="ignore"):
+        check_calls(lambda x: (((x < 9) / (x > -9)) * w).sum(), w, calls)
+
+
+def test_an_error_of_numpy_is_raised():
+    """An integer has no negative power that is an integer."""
+    w = Array([1.0, 2.0, 3.0])
+    fast = jit(lambda i: (np.power(i, i) * w).sum(), [w])
+    assert fast(np.array([1, 2, 3])).item() == 90.0
+    for _ in range(2):
+        with pytest.raises(ValueError, match="negative integer powers"):
+            fast(np.array([1, 2, -3]))
+    assert fast(np.array([1, 2, 3])).item() == 90.0
+
+
+def test_objects_are_left_to_python():
+    """A function of objects calls Python, for which compiled code has no lock."""
+    w = Array([1.0, 2.0, 3.0])
+    x = ArrayTrace().add_input(np.array([1, 2, 3], object))
+    assert native.plan_call((x + x).step, {}) is None
+    calls = [(np.array([1.0, 2.0, 3.0]),)] * 3
+    check_calls(lambda x: ((x.astype(object) + 1).astype(float) * w).sum(), w, calls)
+
+
+def make_descent():
+    descent = lambda w, v, grad, rate, beta: (w - rate * (beta * v + grad), beta * v + grad)
+    return InPlace(record_function(descent, inputs=5), arrays=3, over=[None, 1])
+
+
+@pytest.mark.parametrize("kind", ["stride", "reversed", "repeated", "float32", "rows"])
+def test_updates_by_gradients_of_other_layouts_and_dtypes(kind):
+    """The loop reads one element after another, of one dtype."""
+    update, large = make_descent(), np.random.default_rng(0).normal(size=(12, 2))
+    gradient = {
+        "stride": large[:6, 1], "reversed": large.ravel()[5::-1], "rows": large[::4],
+        "repeated": np.broadcast_to(0.5, 6), "float32": large.ravel()[:6].astype(np.float32),
+    }[kind]  # fmt: skip
+    found = []
+    for f in (update.run_steps, lambda *args: compile_update(update)(*args[:2])):
+        w, v = np.ones(gradient.shape), np.full(gradient.shape, 2.0)
+        (new,) = f([w, v, gradient], (0.5, 0.9), 100)
+        found.append((new, v))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(bits(a), bits(b))
+
+
+def test_numbers_of_an_update_are_those_of_the_call():
+    """Another thread may replace those that are kept for the next call."""
+    update = make_descent()
+    replaced = property(lambda self: (None, None, None), lambda self, x: None)
+    update.__class__ = type("Replaced", (InPlace,), {"bound": replaced})
+    assert sorted(map(float, update.bind((0.5, 0.9), np.dtype(float)))) == [0.5, 0.9]
+
+
 # ------------------------------------------------------------------------------------ code on disk
 
 TRAIN = """
@@ -231,6 +312,39 @@ def test_another_processor_has_other_code(monkeypatch, tmp_path):
     monkeypatch.setattr(loops, "describe_environment", lambda: "another processor")
     loops.Loop(source, [], ["float64", "float64"])
     assert len({*(tmp_path / "stepgrad").iterdir()}) == 2 * len(before) == 2
+
+
+def test_a_user_without_a_home(monkeypatch):
+    """Code is kept beside the package then, as far as that is possible."""
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+
+    def fail():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(loops.Path, "home", fail)
+    assert [folder.name for folder in loops.folders()] == ["__pycache__"]
+
+
+def test_a_file_that_cannot_be_completed_is_removed(monkeypatch, tmp_path):
+    """As on a full disk."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(loops.os, "replace", fail)
+    loops.write_code("loop", b"code")
+    assert [*(tmp_path / "stepgrad").iterdir()] == []
+
+
+def test_another_system_has_other_code(monkeypatch):
+    """Two systems on one processor have files of other formats."""
+    from llvmlite import binding
+
+    before = loops.environment.__wrapped__()
+    monkeypatch.setattr(binding, "get_process_triple", lambda: "x86_64-pc-windows-msvc")
+    assert loops.environment.__wrapped__() != before
 
 
 @settings(deadline=None)
