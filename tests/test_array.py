@@ -107,6 +107,8 @@ NOT_NUMBERS = [
     (b"2", WHAT + "bytes of"),
     (None, WHAT + "None; does the function that made it return its result?"),
     ([None, 1.0], WHAT + "a list of object"),
+    ([[Value(1.0)]], WHAT + "a list of Values, which do not mix with Arrays"),
+    (np.array([Value(1.0)]), WHAT + "an array of Values, which do not mix with Arrays"),
     (2j, WHAT + "the complex number 2j; take its .real or .imag"),
     (np.array([2j]), WHAT + "an array of complex128"),
     ([[1.0], [2.0, 3.0]], WHAT + "a list of rows of lengths 1 and 2"),

@@ -278,6 +278,15 @@ UNSOUND = {
 }
 
 
+@pytest.mark.parametrize("make", [np.ma.array, np.matrix, lambda x: np.array(x, complex)])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arguments_that_are_other_arrays_are_refused(make):
+    """The message has their class and dtype, not their numbers."""
+    x = make([1.0, 2.0])
+    with pytest.raises(TypeError, match=f"got a {type(x).__name__} of {x.dtype}; convert it"):
+        jit(lambda x: (Array([2.0, 3.0]) * x).sum(), [Array([2.0, 3.0])])(x)
+
+
 def put(x):
     x[0] = 1.0
     return x

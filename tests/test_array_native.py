@@ -281,7 +281,7 @@ def train_in_a_process(folder):
 
 
 def test_code_is_compiled_once_and_found_on_disk(tmp_path):
-    """A damaged or empty file is compiled again, and replaced by a complete one."""
+    """A damaged, empty or exchanged file is compiled again, and replaced by the right one."""
     first = train_in_a_process(tmp_path)
     assert first[1:] == (True, False)
     assert train_in_a_process(tmp_path) == (first[0], False, False)
@@ -291,6 +291,7 @@ def test_code_is_compiled_once_and_found_on_disk(tmp_path):
     files[1].write_bytes(b"")
     files[2].write_bytes(contents[2][:40] + b"x" + contents[2][41:])
     files[3].unlink()
+    files[4].write_bytes(contents[0])
     assert train_in_a_process(tmp_path) == first
     assert [file.read_bytes() for file in files] == contents
     assert train_in_a_process(tmp_path) == (first[0], False, False)

@@ -15,7 +15,13 @@ from engine.draw import draw
 from engine.draw.arrays.cells import PADDING
 from engine.draw.arrays.matrices import describe_matrix, format_together, measure_levels, shrink
 from engine.draw.look.theme import THEMES
-from geometry import assert_edges_avoid_labels, assert_no_overlap, read_boxes, read_labels
+from geometry import (
+    assert_boxes_are_apart,
+    assert_edges_avoid_labels,
+    assert_no_overlap,
+    read_boxes,
+    read_labels,
+)
 from nn import losses, vector
 from strategies import any_float, arrays, examples, inf, nan
 
@@ -304,6 +310,17 @@ def test_a_layer_of_arrays_has_its_formulas_and_the_names_in_them():
     texts = [x.text for x in read_labels(draw(*network_loss()).svg)]
     assert {"Z1 = X W₁ᵀ + b₁", "A = tanh(Z₁)", "Z2 = A W₂ᵀ + b₂", "W1", "b2", "X", "L"} <= {*texts}
     assert any(text.startswith("layers[0]   Dense(2, 3") for text in texts)
+
+
+@pytest.mark.parametrize("direction", ["right", "down"])
+@pytest.mark.parametrize("level", ["neurons", ["layers.0", "layers.1"]])
+def test_arrays_beside_boxes_have_room_for_their_numbers(level, direction):
+    """Also where the boxes of a network of Values would be columns."""
+    loss, model = network_loss(3)
+    loss.backward()
+    svg = draw(loss, model, level=level, direction=direction).svg
+    assert_no_overlap(svg)
+    assert_boxes_are_apart(svg, [id for id in read_boxes(svg) if re.fullmatch(r"[vbo]\d+", id)])
 
 
 def test_networks_of_another_form_are_laid_out_by_graphviz():

@@ -537,8 +537,10 @@ def test_objects_that_a_function_does_not_use_cause_no_error():
 def test_wrong_functions():
     with pytest.raises(TypeError, match="expects a function that returns a Value, got 3"):
         jit(3)
-    with pytest.raises(TypeError, match="returns a Value or a list of Values, got None"):
+    with pytest.raises(TypeError, match="returns a Value or a list of Values, got None; does"):
         jit(lambda: None)()
+    with pytest.raises(TypeError, match="got 2.0; return the node, not its .data, .item"):
+        jit(lambda: 2.0)()
     w = Value(1.0)
     with pytest.raises(ValueError, match="must be distinct"):
         jit(lambda: w, [w, w])

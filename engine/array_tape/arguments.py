@@ -62,9 +62,12 @@ class ArrayArguments:
         try:
             hash(x)
         except TypeError:
+            got = repr(x)
+            if isinstance(x, np.ndarray):
+                got = f"a {kind.__name__} of {x.dtype}; convert it with np.asarray or .astype"
             raise TypeError(
                 "jit expects arguments that are Arrays, arrays, numbers, strings, or lists, tuples "
-                f"or dicts of these, got {x!r}"
+                f"or dicts of these, got {got}"
             ) from None
         return kind, x
 

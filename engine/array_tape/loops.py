@@ -164,14 +164,14 @@ def describe_environment() -> str:
 
 
 def read_code(name: str) -> bytes | None:
-    """Return the code in a file, or None if no complete file exists."""
+    """Return the code in a file, or None if there is no complete file of this name."""
     for folder in cache_folders():
         try:
             content = (folder / name).read_bytes()
         except OSError:
             continue
         digest, code = content[:DIGEST], content[DIGEST:]
-        if code and sha256(code).digest() == digest:
+        if code and sha256(name.encode() + code).digest() == digest:
             return code
     return None
 
@@ -186,7 +186,7 @@ def write_code(name: str, code: bytes) -> None:
             continue
         try:
             with file:
-                file.write(sha256(code).digest() + code)
+                file.write(sha256(name.encode() + code).digest() + code)
             os.replace(file.name, folder / name)
         except OSError:  # no space, or on Windows a file that is being read
             os.unlink(file.name)

@@ -17,6 +17,7 @@ from engine.arrays.formulas import unbroadcast
 from engine.arrays.rules import ArrayOp
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.sequences.rules import BUILT_IN
+from engine.support.arguments import describe_result
 from engine.watch import hooks
 from engine.watch.generators import find_generators, list_states
 from engine.watch.hooks import Hook
@@ -246,7 +247,8 @@ def record_arrays(
         roots = list(returned) if isinstance(returned, list | tuple) else [returned]
         if not roots or not all(isinstance(x, Array) for x in roots):
             raise TypeError(
-                f"jit expects a function that returns an Array, or Arrays, got {returned!r}"
+                f"jit expects a function that returns an Array, or Arrays, got "
+                f"{describe_result(returned)}"
             )
         outputs = [recording._read_array(x) for x in roots]
         copy = lambda x: recording.trace.copy(x) if isinstance(x, Traced) else x

@@ -63,6 +63,8 @@ def describe_elements(x: Any, data: np.ndarray) -> str:
         lengths = list(dict.fromkeys(len(row) for row in x))
         if len(lengths) > 1:
             return f"rows of lengths {' and '.join(map(str, lengths[:2]))}"
+    if any(isinstance(element, Node) for element in data.flat):
+        return "Values, which do not mix with Arrays"
     return str(data.dtype)
 
 

@@ -190,7 +190,7 @@ def draw_view(
     if picture is not None:
         return Drawing(dot, title_graph(view), options, picture.draw(grads))
     title = title_graph(view)
-    scene = None if view.parts else draw_columns(view, options, names, grads)
+    scene = None if view.parts or arrays else draw_columns(view, options, names, grads)
     if arrays and scene is None and view.modules.by_path:
         from engine.draw.arrays.columns import draw_array_columns, name_arrays
 

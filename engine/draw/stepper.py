@@ -252,7 +252,7 @@ def step_arrays(
 
     if isinstance(level, str) and level in ("network", "neurons"):
         raise ValueError(
-            "step of Arrays expects level='values', level='layers' or the paths of modules, got "
+            "step of Arrays expects level='values', 'layers', 'blocks' or the paths of modules, got "
             f"{level!r}; model.to_scalar() returns a network of Values, which has neurons"
         )
     view = build_view(root, model, level, limit, to_step=True)

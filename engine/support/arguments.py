@@ -193,6 +193,18 @@ def find_string_remedy(elements: Iterable[object]) -> str:
     return f"; convert strings first: {kind}({text!r}), or .astype({kind}) for an array"
 
 
+def describe_result(x: object) -> str:
+    """Return a description of a function's result that is not a node, and the remedy.
+
+    >>> describe_result(2.0)
+    '2.0; return the node, not its .data, .item() or float()'
+    """
+    if x is None:
+        return "None; does the function return its result?"
+    is_number = isinstance(x, Real) or isinstance(x, numpy_type("ndarray"))
+    return f"{x!r}{'; return the node, not its .data, .item() or float()' if is_number else ''}"
+
+
 def describe_object(x: object) -> str:
     """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):

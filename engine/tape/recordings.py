@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.arrays.array import Array
 from engine.node import Node
+from engine.support.arguments import describe_result
 from engine.support.freezing import CHANGES
 from engine.support.tables import align
 from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
@@ -349,7 +350,8 @@ class Jit:
         outputs: list[Any] = [root] if single else list(root)
         if not outputs or not all(isinstance(x, Value) for x in outputs):
             raise TypeError(
-                f"jit expects a function that returns a Value or a list of Values, got {root!r}"
+                f"jit expects a function that returns a Value or a list of Values, got "
+                f"{describe_result(root)}"
             )
         inputs = list_inputs(recording)
         if self._finds_parameters:
