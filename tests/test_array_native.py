@@ -324,7 +324,7 @@ def test_a_user_without_a_home(monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(loops.Path, "home", fail)
-    assert [folder.name for folder in loops.folders()] == ["__pycache__"]
+    assert [folder.name for folder in loops.cache_folders()] == ["__pycache__"]
 
 
 def test_a_file_that_cannot_be_completed_is_removed(monkeypatch, tmp_path):
@@ -343,9 +343,9 @@ def test_another_system_has_other_code(monkeypatch):
     """Two systems on one processor have files of other formats."""
     from llvmlite import binding
 
-    before = loops.environment.__wrapped__()
+    before = loops.describe_environment.__wrapped__()
     monkeypatch.setattr(binding, "get_process_triple", lambda: "x86_64-pc-windows-msvc")
-    assert loops.environment.__wrapped__() != before
+    assert loops.describe_environment.__wrapped__() != before
 
 
 @settings(deadline=None)

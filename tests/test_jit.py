@@ -539,7 +539,7 @@ def test_wrong_functions():
         jit(3)
     with pytest.raises(TypeError, match="returns a Value or a list of Values, got None; does"):
         jit(lambda: None)()
-    with pytest.raises(TypeError, match="got 2.0; return the node, not its .data, .item"):
+    with pytest.raises(TypeError, match=r"got 2\.0; return the node, not its \.data, \.item"):
         jit(lambda: 2.0)()
     w = Value(1.0)
     with pytest.raises(ValueError, match="must be distinct"):

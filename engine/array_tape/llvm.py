@@ -151,7 +151,7 @@ class FunctionCompiler:
 
     def value_BinOp(self, node: ast.BinOp) -> ir.Value:
         x, y = self.match(self.value(node.left), self.value(node.right))
-        if x.type is TRUTH and isinstance(node.op, ast.Div):
+        if x.type is BOOL and isinstance(node.op, ast.Div):
             x, y = [self.convert(z, FLOATS["float64"]) for z in (x, y)]
         name = OPERATIONS[type(node.op)]
         return getattr(self.builder, f"f{name}" if has_float_type(x) else name)(x, y)

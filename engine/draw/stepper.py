@@ -252,8 +252,8 @@ def step_arrays(
 
     if isinstance(level, str) and level in ("network", "neurons"):
         raise ValueError(
-            "step of Arrays expects level='values', 'layers', 'blocks' or the paths of modules, got "
-            f"{level!r}; model.to_scalar() returns a network of Values, which has neurons"
+            "step of Arrays expects level='values', 'layers', 'blocks' or the paths of modules, "
+            f"got {level!r}; model.to_scalar() returns a network of Values, which has neurons"
         )
     view = build_view(root, model, level, limit, to_step=True)
     if any(isinstance(part, Box) for part in view.drawn):

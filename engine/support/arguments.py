@@ -201,7 +201,7 @@ def describe_result(x: object) -> str:
     """
     if x is None:
         return "None; does the function return its result?"
-    is_number = isinstance(x, Real) or isinstance(x, numpy_type("ndarray"))
+    is_number = isinstance(x, (Real, numpy_type("ndarray")))
     return f"{x!r}{'; return the node, not its .data, .item() or float()' if is_number else ''}"
 
 
