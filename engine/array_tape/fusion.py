@@ -21,6 +21,9 @@ REDUCED = {  # reductions that a loop can compute, and the kind of their dtype
     "logical_and.reduce": "b", "logical_or.reduce": "b",
 }  # fmt: skip
 DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # in the native byte order only
+# Signed integers, which loops compare; the results are bools.
+INTEGERS = {np.dtype(f"int{bits}") for bits in (8, 16, 32, 64)}
+COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 ARITHMETIC = {"add", "multiply", "positive", "absolute"}  # NumPy has other rules for bools
 LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
 
@@ -101,6 +104,8 @@ def is_fusible(step: ArrayStep) -> bool:
     operands = list(step.operands())
     if any(is_number(x.value) for x in operands):
         return False
+    if step.name in COMPARISONS and {x.dtype for x in operands} <= INTEGERS:
+        return all(isinstance(x, TracedArray) or is_index(x) for x in step.args)
     kinds = {x.dtype for x in (*operands, step.out)} - {np.dtype(bool)}
     if len(kinds) > 1 or not kinds <= DTYPES:
         return False
@@ -111,6 +116,11 @@ def is_fusible(step: ArrayStep) -> bool:
         return False
     constants = [x for x in step.args if not isinstance(x, TracedArray)]
     return all(is_constant(x, kinds) for x in constants)
+
+
+def is_index(x: object) -> bool:
+    """Return whether a constant is an integer of at most 64 bits."""
+    return type(x) is int and -(2**63) <= x < 2**63
 
 
 def is_constant(x: object, kinds: set[np.dtype]) -> bool:
@@ -126,8 +136,9 @@ def is_worthwhile(group: list[ArrayStep]) -> bool:
     if len(steps) == 1:
         (step,) = steps
         is_tiny = all(x.size <= SMALL_LOOP for x in (*step.outs, *step.operands()))
-        return is_tiny and is_fusible(step) and Domain(group).fits
-    return any(step.out.dtype.kind == "f" for step in steps)
+        is_fast = is_tiny or step.kind == ELEMENTWISE
+        return is_fast and is_fusible(step) and Domain(group).fits
+    return len(steps) > 0
 
 
 def compile_groups(groups: list[list[ArrayStep]], kept: set[TracedArray]) -> list[ArrayStep]:

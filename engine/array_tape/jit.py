@@ -17,6 +17,7 @@ from engine.array_tape.unfold import unfold_call
 from engine.arrays.array import Array
 from engine.arrays.in_place import set_compiler
 from engine.graph import topological
+from engine.support.blas import count_threads
 from engine.support.freezing import CHANGES
 from engine.support.lazy import is_installed
 from engine.support.tables import align
@@ -185,7 +186,8 @@ class ArrayJit:
             for x in recorded.nodes:
                 self._parameters.pop(x, None)
         wanted = [*self._parameters, *recorded.nodes]
-        program = ArrayProgram(recorded, wanted, find_fuse())
+        on_one_thread = (self.threads or count_threads()) == 1
+        program = ArrayProgram(recorded, wanted, find_fuse(), on_one_thread)
         replay = ArrayReplay(program, recorded, self._lock, self.threads)
         data = [x.value for x in recorded.leaves.values()]
         recorded.free()

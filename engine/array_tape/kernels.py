@@ -152,8 +152,9 @@ class Printer:
 
     def print_step(self, step: ArrayStep) -> None:
         """Add the lines of a step to its stage."""
-        arrays = [x for x in (step.out, *step.operands()) if x.dtype.kind == "f"]
-        self.dtype = arrays[0].dtype if arrays else self.dtype
+        dtypes = [x.dtype for x in (step.out, *step.operands()) if x.dtype != bool]
+        if dtypes:
+            self.dtype = dtypes[0] if dtypes[0].kind == "f" else np.dtype(np.int64)
         computed, usable = self.stages[step.out]
         out, name = self.pattern(step.out), self.names[step.out]
         operand = next(step.operands(), None)
@@ -220,7 +221,8 @@ class Printer:
         if type(x) is bool:
             return repr(x)
         number = self.dtype.type(x)
-        if float(number) in LITERALS and not (number == 0.0 and np.signbit(number)):
+        is_float = self.dtype.kind == "f"
+        if is_float and float(number) in LITERALS and not (number == 0.0 and np.signbit(number)):
             return f"np.{self.dtype}({LITERALS[float(number)]})"
         self.constants.append(number)  # an argument, so that few sizes need code of their own
         return f"c{len(self.constants) - 1}"

@@ -16,6 +16,9 @@ from llvmlite import ir
 
 FLOATS: dict[str, Any] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 BOOL, BYTE, INDEX = ir.IntType(1), ir.IntType(8), ir.IntType(64)
+INTEGERS: dict[str, Any] = {f"int{bits}": ir.IntType(bits) for bits in (8, 16, 32, 64)}
+ELEMENTS = {**FLOATS, **INTEGERS, "bool": BYTE}  # in memory
+NUMBERS = {**FLOATS, "int64": INDEX, "bool": BOOL}  # arguments
 POINTER = BYTE.as_pointer()
 LOOP_TYPE = ir.FunctionType(ir.VoidType(), [POINTER] * 4)  # arrays, sizes, strides, numbers
 COMPARISONS = {
@@ -59,7 +62,7 @@ class FunctionCompiler:
         for node, value, x in zip(tree.args.args, self.function.args, types, strict=True):
             if isinstance(x, str):
                 value.add_attribute("noalias")  # results have their own buffers
-                kind = FLOATS.get(x, BYTE).as_pointer()
+                kind = ELEMENTS[x].as_pointer()
                 self.arrays[node.arg] = ArrayPointer(self.entry.bitcast(value, kind), x)
             else:
                 self.assign(node.arg, value)
@@ -147,6 +150,8 @@ class FunctionCompiler:
     def value_Subscript(self, node: ast.Subscript) -> ir.Value:
         array, address = self.find_element(node)
         value = self.builder.load(address)
+        if array.dtype in INTEGERS:
+            return self.builder.sext(value, INDEX)
         return value if array.dtype in FLOATS else self.builder.icmp_signed("!=", value, BYTE(0))
 
     def value_BinOp(self, node: ast.BinOp) -> ir.Value:
@@ -260,7 +265,7 @@ def build_loop(
         for dtype in sorted({*arrays} & {*FLOATS}) if "pairwise" in called else ():
             types = [dtype, INDEX, INDEX]
             FunctionCompiler(module, f"{helper.name}_{dtype}", helper, types)
-    kinds = [FLOATS.get(x, BOOL) for x in numbers]
+    kinds = [NUMBERS[x] for x in numbers]
     body = FunctionCompiler(module, f"{name}_body", tree, [INDEX, INDEX, *kinds, *arrays]).function
     body.attributes.add("noinline")  # inlining loses that arrays are distinct
     function = ir.Function(module, LOOP_TYPE, name)

@@ -1,7 +1,7 @@
-"""Steps on small arrays, which run in one call from Python.
+"""Consecutive steps, which run in one call from Python.
 
-For small arrays, calling a function of NumPy takes longer than the computation. A `NativeCalls`
-object calls compiled loops and NumPy's inner loops in turn, from compiled code. The inner loops are
+A call of a function of NumPy takes a few microseconds, and ten after a matrix product, which leaves
+little of Python in the processor's caches. A `NativeCalls` object calls compiled loops and NumPy's inner loops in turn, from compiled code. The inner loops are
 the functions that NumPy's ufuncs call. They receive the same arguments as from a ufunc, so results
 are bit-identical.
 """
@@ -20,8 +20,7 @@ from engine.array_tape.steps import ELEMENTWISE, PRODUCT, ArrayStep, TracedArray
 
 Arrays = tuple[TracedArray, ...]
 
-# The most elements of a small loop. A loop over 2**15 floats takes 5 µs, and its call from Python
-# 3 µs. Larger loops are called separately.
+# The most elements of a reduction for which a compiled loop is as fast as NumPy's function.
 SMALL_LOOP = 2**14
 # The most multiplications of a small product of matrices, and of one with a vector. OpenBLAS always
 # computes these on one thread, so results do not depend on its number of threads.
@@ -75,7 +74,7 @@ class NativeCall(NamedTuple):
 
 
 def plan_call(step: ArrayStep, buffers: Mapping[TracedArray, np.ndarray]) -> NativeCall | None:
-    """Return the call that computes a step, or None if the step is large or not a loop.
+    """Return the call that computes a step, or None if no loop computes it.
 
     Arrays without a buffer are inputs, in the layout of the recording, or results in C order.
     """
@@ -106,11 +105,18 @@ def is_plain(x: TracedArray) -> bool:
 
 def plan_kernel(step: Any) -> NativeCall | None:
     m, n, *numbers = step.numbers
-    if m * n > SMALL_LOOP or not isinstance(step.f, Loop):
+    if not isinstance(step.f, Loop):
         return None
     slots = step.f.make_numbers(numbers)
     arrays = (*step.args, *step.outs)
     return NativeCall(step.f.address, address_of(slots), arrays, [m, n], [], slots)
+
+
+def is_small_product(step: ArrayStep) -> bool:
+    """Return whether BLAS computes a product of matrices on one thread, whatever their number."""
+    x, y = step.operands()
+    (m, k), n = x.shape, y.shape[1]
+    return m * k * n <= (SMALL_VECTOR_PRODUCT if min(m, k, n) == 1 else SMALL_MATRIX_PRODUCT)
 
 
 def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
@@ -118,8 +124,6 @@ def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     if not x.ndim == y.ndim == 2:
         return None
     (m, k), n = x.shape, y.shape[1]
-    if m * k * n > (SMALL_VECTOR_PRODUCT if min(m, k, n) == 1 else SMALL_MATRIX_PRODUCT):
-        return None
     strides = [0, 0, 0, *x.strides, *y.strides, *out.strides]
     return plan_ufunc(np.matmul, arrays, values, [1, m, k, n], strides)
 
@@ -127,7 +131,7 @@ def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
 def plan_elementwise(f: np.ufunc, arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     """Return a call of a function such as `exp`, for arrays in C order."""
     is_flat = all(x.flags.c_contiguous and x.shape == values[-1].shape for x in values)
-    if not is_flat or values[-1].size > SMALL_LOOP:
+    if not is_flat:
         return None
     if f is np.power and values[-1].dtype.kind in "iu":  # raises ValueError for 2 ** -1
         return None

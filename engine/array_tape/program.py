@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.kernels import Kernel
-from engine.array_tape.native import NativeCall, NativeCalls, plan_call
+from engine.array_tape.native import NativeCall, NativeCalls, is_small_product, plan_call
 from engine.array_tape.patterns import find_root
 from engine.array_tape.products import ProductInParts, split_product
 from engine.array_tape.recording import RecordedArrays
@@ -31,6 +31,7 @@ from engine.array_tape.steps import (
     find_traced,
     map_traced,
 )
+from engine.array_tape.traced import Traced
 
 Buffers = dict[Any, list[np.ndarray]]  # that are free, by dtype and size
 
@@ -51,7 +52,8 @@ class ArrayProgram:
         nbytes: The size of all buffers.
         counts: The number of steps of each pass.
         threads: The number of threads for large matrix products, in a list.
-        calls_blas: Whether a step may call BLAS, which can use several threads.
+        calls_blas: Whether BLAS may use several threads for a step.
+        on_one_thread: Whether no matrix product is computed in parts.
         source: The code of both functions.
     """
 
@@ -60,11 +62,12 @@ class ArrayProgram:
         recorded: RecordedArrays,
         wanted: Iterable[Any],
         fuse: Callable[[list[ArrayStep], set[TracedArray]], list[ArrayStep]] | None = None,
+        on_one_thread: bool = False,
     ):
         inputs = [*recorded.arguments, *recorded.leaves.values()]
         targets = {x: recorded.gradients[x] for x in wanted if x in recorded.gradients}
         self.gradients = list(targets)
-        self.has_compiler = fuse is not None
+        self.has_compiler, self.on_one_thread = fuse is not None, on_one_thread
         self.names: dict[TracedArray, str] = {x: f"x{i}" for i, x in enumerate(inputs)}
         self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
         self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
@@ -73,6 +76,8 @@ class ArrayProgram:
         ends = [*recorded.outputs, *recorded.assigned.values()]
         ends = [x for x in ends if isinstance(x, TracedArray)]
         forward, backward = split_steps(recorded, {*ends, *targets.values()})
+        constants = find_constants([*forward, *backward])
+        self.arrays |= {x: x.value for x in constants}
         if fuse is not None:
             later = {x for step in backward for x in step.operands()}
             forward = fuse(forward, {*ends, *later})
@@ -116,9 +121,10 @@ class ArrayProgram:
                 if step.kind == VIEW:
                     base[step.out] = base.get(x, x)
         drawn = [step.out for step in steps if step.kind == EACH_CALL]
-        # Both passes compute numbers of Python.
-        read = [base.get(x, x) for step in steps if step.kind == NUMBER for x in step.operands()]
-        last |= dict.fromkeys([*ends, *drawn, *read], len(steps))
+        # Both passes compute numbers of Python, and guards run after later calls.
+        late = [step for step in steps if step.kind in (NUMBER, GUARD)]
+        read = [base.get(x, x) for step in late for x in step.operands()]
+        last |= dict.fromkeys([*ends, *drawn, *read, *self.arrays], len(steps))
         free: Buffers = defaultdict(list)
         for i, step in enumerate(steps):
             if step.kind == VIEW and step.args[0] in self.arrays:
@@ -157,28 +163,38 @@ class ArrayProgram:
     def print_steps(self, steps: list[ArrayStep]) -> list[str]:
         """Return the lines of a pass, in which consecutive small steps are one call."""
         calls = [self.plan_call(step) for step in steps]
-        others = [step for step, call in zip(steps, calls, strict=True) if call is None]
-        self.calls_blas |= any(step.kind in (PRODUCT, CALL) for step in others)
+        self.calls_blas |= any(map(self.may_start_threads, steps, calls))
         read: set[TracedArray] = set()  # by other steps
         for step, call in zip(reversed(steps), reversed(calls), strict=True):
             if call is None and (step.kind != VIEW or step.out in read):
                 read.update(step.operands())
         lines: list[str] = []
         waiting: list[NativeCall] = []
+        guards: list[str] = []  # after the calls that wait, which nothing can stop
         for i, (step, call) in enumerate(zip(steps, calls, strict=True)):
             if call is not None:
                 waiting.append(call)
+            elif step.kind == GUARD:
+                guards.append(self.print_step(step, i))
             elif step.kind != VIEW:
-                lines += [*self.print_calls(waiting), self.print_step(step, i)]
-                waiting = []
+                lines += [*self.print_calls(waiting), *guards, self.print_step(step, i)]
+                waiting, guards = [], []
             elif step.out in read:
                 lines.append(self.print_step(step, i))
-        return [*lines, *self.print_calls(waiting)]
+        return [*lines, *self.print_calls(waiting), *guards]
 
     def plan_call(self, step: ArrayStep) -> NativeCall | None:
-        """Return the native call that computes a small step, if there is a compiler."""
-        is_split = step.kind == PRODUCT and isinstance(self.find_function(step), ProductInParts)
-        return plan_call(step, self.arrays) if self.has_compiler and not is_split else None
+        """Return the native call that computes a step, if there is a compiler."""
+        if step.kind == PRODUCT and not self.on_one_thread:
+            if isinstance(self.find_function(step), ProductInParts):
+                return None
+        return plan_call(step, self.arrays) if self.has_compiler else None
+
+    def may_start_threads(self, step: ArrayStep, call: NativeCall | None) -> bool:
+        """Return whether BLAS may use several threads for a step."""
+        if call is not None:
+            return step.kind == PRODUCT and not is_small_product(step)
+        return step.kind in (PRODUCT, CALL)
 
     def print_calls(self, calls: list[NativeCall]) -> list[str]:
         """Return the line that makes some native calls, or none if there are no calls."""
@@ -266,6 +282,21 @@ def split_steps(
     kept.reverse()
     first = [step for i, step in kept if i < recorded.forward]
     return first, [step for i, step in kept if i >= recorded.forward]
+
+
+def find_constants(steps: Iterable[ArrayStep]) -> list[TracedArray]:
+    """Let constant arrays among the operands of elementwise steps be traced, and return them.
+
+    Loops read them as they read buffers. No step writes into them.
+    """
+    constants: dict[int, Traced] = {}
+    for step in steps:
+        if step.kind == ELEMENTWISE:
+            for x in step.args:
+                if type(x) is np.ndarray and x.ndim and id(x) not in constants:
+                    constants[id(x)] = Traced(next(find_traced(step.args)).trace, x)
+            step.args = tuple([constants.get(id(x), x) for x in step.args])
+    return [*constants.values()]
 
 
 def format_function(name: str, arguments: Iterable[str], lines: Iterable[str]) -> str:

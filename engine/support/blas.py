@@ -38,6 +38,13 @@ def find_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
     return None
 
 
+def count_threads() -> int:
+    """Return the number of threads that `take_threads` would return."""
+    count = take_threads()
+    restore_threads()
+    return count
+
+
 def take_threads() -> int:
     """Let OpenBLAS use one thread until `restore_threads`; return the number of threads to use.
 
