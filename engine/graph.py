@@ -249,6 +249,9 @@ class Observer:
     def assigned(self, leaf: Any) -> None:
         """Observe a leaf whose data was assigned."""
 
+    def updated(self, leaves: Any) -> None:
+        """Observe leaves that require a gradient, and whose data their gradients updated."""
+
     def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
         """Observe the start of a backward pass; `again`: whether the graph was differentiated."""
 

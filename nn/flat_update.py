@@ -1,6 +1,7 @@
 """An update of all parameters in one loop, for gradients that are parts of one flat array."""
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Any
 
 from engine import graph
@@ -36,30 +37,41 @@ class FlatUpdate:
         gradients = find_flat_gradients(parameters)
         if gradients is None:
             return False
-        shapes, dtype = [x.shape for x in gradients.parts], gradients.array.dtype
         arrays = [p._data for p in parameters]
-        if self.data is None or not are_parts(arrays, self.data):
-            self.data, self.spare = copy_to_flat(arrays, shapes, dtype), None
+        if not are_parts(arrays, self.data):
+            self.data, self.spare = copy_to_flat(arrays, gradients), None
         for name in update.names:
             kept = [memory[name] for memory in memories]
-            if name not in self.memory or not are_parts(kept, self.memory[name]):
-                self.memory[name] = copy_to_flat(kept, shapes, dtype)
+            if not are_parts(kept, self.memory.get(name)):
+                self.memory[name] = copy_to_flat(kept, gradients)
                 for memory, part in zip(memories, self.memory[name].parts, strict=True):
                     memory[name] = part
         spare = self.spare if self.spare is not None and self.spare.is_free() else self.data.like()
-        inputs = [self.data.array, gradients.array, *[self.memory[n].array for n in update.names]]
-        (new,) = update.in_place(inputs, numbers, block, spare.array)
-        if new is not spare.array:  # computed without a loop
-            spare.array[...] = new
-        del inputs, arrays, new
+        inputs = [self.data, gradients, *[self.memory[name] for name in update.names]]
+        run_update(update.in_place, inputs, numbers, block, spare)
         self.spare, self.data = self.data, spare
         for p, part in zip(parameters, spare.parts, strict=True):
             p._data = part
-            graph.observer.assigned(p)
+        graph.observer.updated(parameters)
         return True
 
 
-def are_parts(arrays: Sequence[Any], flat: Flat) -> bool:
+def run_update(
+    update: Any, inputs: Sequence[Flat], numbers: tuple[float, ...], block: int, out: Flat
+) -> None:
+    """Write the first result of an update of flat arrays into another one."""
+    array = out.array
+    if loop := update.find_loop(array.dtype, array.size, block):
+        addresses = [x.address for x in (*inputs, out)]
+        loop.run(array.size, 1, update.numbers(*numbers), addresses)
+        return
+    (new,) = update([x.array for x in inputs], numbers, block, array)
+    if new is not array:  # computed without a loop
+        array[...] = new
+
+
+def are_parts(arrays: Sequence[Any], flat: Flat | None) -> bool:
     """Return whether arrays are the parts of a flat array, in order."""
-    same = [x is part for x, part in zip(arrays, flat.parts, strict=False)]
-    return len(arrays) == len(flat.parts) and all(same)
+    if flat is None or len(arrays) != len(flat.parts):
+        return False
+    return all(map(is_, arrays, flat.parts))

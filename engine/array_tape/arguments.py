@@ -24,7 +24,7 @@ class ArrayArguments:
         given: The arguments themselves.
 
     >>> x = ArrayArguments((np.ones((2, 3)), [1.0, "mean"]), {})
-    >>> len(x.inputs), x.structure[0][2]
+    >>> len(x.inputs), x.structure[0][1]
     (2, (<class 'list'>, <class 'float'>, (<class 'str'>, 'mean')))
     """
 
@@ -33,16 +33,18 @@ class ArrayArguments:
         self.inputs: list[Any] = []
         self.nodes: list[Array] = []
         self.kept = kept  # Arrays that stay themselves: parameters
-        self.structure: Hashable = self.split(args), self.split(kwargs)
+        self.structure: Hashable = tuple(map(self.split, args)), self.split(kwargs) if kwargs else ()
 
     def split(self, x: Any) -> Any:
         """Store the inputs of an argument, and return its structure.
 
         Raises TypeError for an object that is not hashable.
         """
-        kind = np.ndarray if type(x) is np.memmap else type(x)
+        kind = type(x)
+        if kind is np.memmap:
+            kind, x = np.ndarray, x.view(np.ndarray)
         if kind is np.ndarray and x.dtype.kind in "fiub":
-            self.inputs.append(x if type(x) is kind else x.view(kind))
+            self.inputs.append(x)
             return x.shape, x.dtype, layout_of(x)
         if kind is float:
             self.inputs.append(x)

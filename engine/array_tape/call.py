@@ -1,6 +1,7 @@
 """A call of a recorded function as a row of a graph, and the node of its result."""
 
 from collections.abc import Callable, Container, Sequence
+from operator import attrgetter
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -11,11 +12,13 @@ from engine.array_tape.program import ArrayProgram
 from engine.array_tape.recording import RecordedArrays
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.flat import Flat, remember_gradients
-from engine.arrays.in_place import call_quietly
 from engine.arrays.rules import ArrayOp
 from engine.graph import observer
 from engine.support.blas import restore_threads, take_threads
 from engine.watch import hooks
+
+
+get_data = attrgetter("_data")
 
 
 class ArrayReplay:
@@ -34,6 +37,7 @@ class ArrayReplay:
         drawn: The buffers of the random numbers of the last call, in order.
         places: The place of the data of each leaf with a gradient among the inputs of a call.
         threads: The number of threads for large matrix products, or None for that of OpenBLAS.
+        one: The gradient of the first output in `backward()`.
         used, seconds: The number of the last call, and the time that the recording took.
     """
 
@@ -49,6 +53,7 @@ class ArrayReplay:
         place = {x: i for i, x in enumerate([*recorded.arguments, *recorded.leaves.values()])}
         inputs = recorded.leaves | recorded.nodes
         self.places = [place[inputs[x]] for x in program.gradients]
+        self.one = np.ones_like(program.outputs[0])
         self.used, self.seconds = 0, 0.0
         groups = group_leaves(program.gradients, recorded.nodes)
         self.gradients = [Flat([x.shape for x in xs], xs[0].dtype) for xs in groups]
@@ -56,11 +61,11 @@ class ArrayReplay:
     def run(self, f: Callable[..., int | None], *args: Any) -> int | None:
         """Run a pass on `threads` threads, or on as many as OpenBLAS would use if it is None."""
         if not self.program.calls_blas:
-            return call_quietly(f, *args)
+            return f(*args)
         count = take_threads()
         try:
             self.program.threads[0] = self.threads or count
-            return call_quietly(f, *args)
+            return f(*args)
         finally:
             restore_threads()
 
@@ -187,19 +192,21 @@ class CallNode(Array):
 
     def backward(self) -> None:
         leaves = self._x
-        if hooks.observed or self.size != 1 or any(x.op is not None for x in leaves):
+        call: Any = self.op
+        replay: ArrayReplay = call.replay
+        has_nodes = replay.nodes and any(x.op is not None for x in leaves)
+        if hooks.observed or has_nodes or replay.one.size != 1:
             super().backward()
             return
-        observer.before_backward(self, [*leaves, self], self._grad is not None)
-        call: Any = self.op
-        self._grad = np.ones(self._data.shape, self._data.dtype)  # faster than ones_like
-        parts = call.replay.backward(call, self._grad)
+        observer.before_backward(self, [self], self._grad is not None)
+        self._grad = replay.one.copy()
+        parts = replay.backward(call, self._grad)
         for leaf, gradient in zip(leaves, parts, strict=True):
             if leaf._grad is None:
                 leaf._grad = gradient
             else:
                 leaf._receive(gradient)
-        remember_gradients(leaves[0], call.replay.gradients[0])
+        remember_gradients(leaves[0], replay.gradients[0])
 
 
 CallNode.__name__ = "Array"  # in its repr
@@ -210,14 +217,14 @@ def make_nodes(call: ArrayCall, nodes: Sequence[Array]) -> list[Array]:
 
     `nodes` are the leaves and nodes that receive the gradients of the program, in order.
     """
-    program = call.replay.program
-    others: list[Array] = [ConstantArray(np.array(x)) for x in program.outputs[1:]]
+    outputs = call.replay.program.outputs
+    others: list[Array] = [ConstantArray(np.array(x)) for x in outputs[1:]]
     if not nodes:
-        return [ConstantArray(np.array(program.outputs[0])), *others]
+        return [ConstantArray(np.array(outputs[0])), *others]
     if hooks.observed:
         return [Array.apply(call, *nodes), *others]
     node = object.__new__(CallNode)
-    node.op, node._x, node._data = call, tuple(nodes), program.outputs[0].copy()
-    node._dx = tuple([x._data for x in nodes])
+    node.op, node._x, node._data = call, tuple(nodes), outputs[0].copy()
+    node._dx = tuple(map(get_data, nodes))
     node._grad = node._y = node._dy = None
     return [node, *others]

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from weakref import ref
 
 from engine.array_tape.arguments import ArrayArguments
-from engine.array_tape.call import ArrayCall, ArrayReplay, make_nodes
+from engine.array_tape.call import ArrayCall, ArrayReplay, get_data, make_nodes
 from engine.array_tape.program import ArrayProgram
 from engine.array_tape.recording import is_recording_arrays, record_arrays
 from engine.array_tape.unfold import unfold_call
@@ -165,7 +165,7 @@ class ArrayJit:
         for f, outcome in replay.conditions:
             if f() != outcome:
                 return None
-        call = ArrayCall(replay, arguments, [leaf._data for leaf in replay.leaves])
+        call = ArrayCall(replay, arguments, list(map(get_data, replay.leaves)))
         return call if replay.forward(call, first=True) else None
 
     def _record(
@@ -186,7 +186,7 @@ class ArrayJit:
             for x in recorded.nodes:
                 self._parameters.pop(x, None)
         wanted = [*self._parameters, *recorded.nodes]
-        on_one_thread = (self.threads or count_threads()) == 1
+        on_one_thread = count_threads() == 1 and (self.threads or 1) == 1
         program = ArrayProgram(recorded, wanted, find_fuse(), on_one_thread)
         replay = ArrayReplay(program, recorded, self._lock, self.threads)
         data = [x.value for x in recorded.leaves.values()]

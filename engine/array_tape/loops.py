@@ -9,8 +9,9 @@ is writable, each process compiles its own code.
 
 import ctypes
 import os
+import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,8 @@ import numpy as np
 
 HEAD = object.__basicsize__  # bytes of a NumPy array object before the address of its data
 FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without the GIL
+SLOTS = {"float32": "f4x", "float64": "d", "int64": "q", "bool": "?7x"}  # of numbers
+pack_sizes = struct.Struct("2q").pack
 DIGEST = 32  # bytes of a checksum
 LOCK = RLock()
 # NumPy's order of a sum along a contiguous axis: blocks of up to 128 elements, each in 8 parts,
@@ -73,23 +76,28 @@ class Loop:
     """
 
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
-        self.numbers = numbers
+        self.count = len(numbers)
+        self.pack_numbers = struct.Struct("".join(["=", *[SLOTS[x] for x in numbers], "8x"])).pack
+        self.pack_addresses = struct.Struct(f"{len(arrays)}q").pack
         make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays)
         self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}", make)
         self.function = FUNCTION(self.address)
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
-        numbers = self.make_numbers(values[: len(self.numbers)])
-        arrays = values[len(self.numbers) :]
-        addresses = (ctypes.c_int64 * len(arrays))(*map(address_of, arrays))
-        self.function(addresses, (ctypes.c_int64 * 2)(m, n), None, address_of(numbers))
+        self.run(m, n, values[: self.count], map(address_of, values[self.count :]))
 
-    def make_numbers(self, numbers: Sequence[Any]) -> np.ndarray:
-        """Return numbers as the function reads them: each in a slot of 8 bytes."""
-        slots = np.zeros(len(numbers) + 1)
-        for i, (number, dtype) in enumerate(zip(numbers, self.numbers, strict=True)):
-            slots[i : i + 1].view(dtype)[0] = number
-        return slots
+    def run(self, m: int, n: int, numbers: Sequence[Any], addresses: Iterable[int]) -> None:
+        """Call the function for arrays at some addresses."""
+        slots = self.make_numbers(numbers)
+        self.function(self.pack_addresses(*addresses), pack_sizes(m, n), None, slots)
+
+    def make_numbers(self, numbers: Sequence[Any]) -> bytes:
+        """Return numbers as the function reads them: rounded, and each in a slot of 8 bytes."""
+        try:
+            return self.pack_numbers(*numbers)
+        except OverflowError:  # beyond float32's range
+            with np.errstate(over="ignore"):
+                return self.pack_numbers(*map(np.float32, numbers))
 
 
 def address_of(x: np.ndarray) -> int:

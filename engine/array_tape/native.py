@@ -107,7 +107,7 @@ def plan_kernel(step: Any) -> NativeCall | None:
     m, n, *numbers = step.numbers
     if not isinstance(step.f, Loop):
         return None
-    slots = step.f.make_numbers(numbers)
+    slots = np.frombuffer(step.f.make_numbers(numbers), np.uint8)
     arrays = (*step.args, *step.outs)
     return NativeCall(step.f.address, address_of(slots), arrays, [m, n], [], slots)
 

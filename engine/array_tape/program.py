@@ -53,7 +53,7 @@ class ArrayProgram:
         counts: The number of steps of each pass.
         threads: The number of threads for large matrix products, in a list.
         calls_blas: Whether BLAS may use several threads for a step.
-        on_one_thread: Whether no matrix product is computed in parts.
+        on_one_thread: Whether BLAS uses one thread, so that no product is computed in parts.
         source: The code of both functions.
     """
 
@@ -71,7 +71,7 @@ class ArrayProgram:
         self.names: dict[TracedArray, str] = {x: f"x{i}" for i, x in enumerate(inputs)}
         self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
         self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
-        self.space: dict[str, Any] = {"copyto": np.copyto}
+        self.space: dict[str, Any] = {"copyto": np.copyto, "errstate": np.errstate}
         self.nbytes, self.threads, self.calls_blas = 0, [1], False
         ends = [*recorded.outputs, *recorded.assigned.values()]
         ends = [x for x in ends if isinstance(x, TracedArray)]
@@ -163,7 +163,8 @@ class ArrayProgram:
     def print_steps(self, steps: list[ArrayStep]) -> list[str]:
         """Return the lines of a pass, in which consecutive small steps are one call."""
         calls = [self.plan_call(step) for step in steps]
-        self.calls_blas |= any(map(self.may_start_threads, steps, calls))
+        if not self.on_one_thread:
+            self.calls_blas |= any(map(may_start_threads, steps, calls))
         read: set[TracedArray] = set()  # by other steps
         for step, call in zip(reversed(steps), reversed(calls), strict=True):
             if call is None and (step.kind != VIEW or step.out in read):
@@ -181,7 +182,10 @@ class ArrayProgram:
                 waiting, guards = [], []
             elif step.out in read:
                 lines.append(self.print_step(step, i))
-        return [*lines, *self.print_calls(waiting), *guards]
+        lines += [*self.print_calls(waiting), *guards]
+        if all(call or step.kind in (VIEW, GUARD) for step, call in zip(steps, calls, strict=True)):
+            return lines
+        return ['with errstate(all="ignore"):', indent(join_lines(lines), "    ")]
 
     def plan_call(self, step: ArrayStep) -> NativeCall | None:
         """Return the native call that computes a step, if there is a compiler."""
@@ -189,12 +193,6 @@ class ArrayProgram:
             if isinstance(self.find_function(step), ProductInParts):
                 return None
         return plan_call(step, self.arrays) if self.has_compiler else None
-
-    def may_start_threads(self, step: ArrayStep, call: NativeCall | None) -> bool:
-        """Return whether BLAS may use several threads for a step."""
-        if call is not None:
-            return step.kind == PRODUCT and not is_small_product(step)
-        return step.kind in (PRODUCT, CALL)
 
     def print_calls(self, calls: list[NativeCall]) -> list[str]:
         """Return the line that makes some native calls, or none if there are no calls."""
@@ -213,6 +211,8 @@ class ArrayProgram:
         parts += [f"{name}={self.print_argument(x)}" for name, x in step.settings.items()]
         f = self.constant(self.find_function(step), step.name)
         if step.kind == GUARD:
+            if type(step.outcome) is bool:
+                return f"if {f}({parts[0]}) is not {step.outcome}: return {place}"
             outcome = self.constant(repr(step.outcome), "outcome")
             return f"if repr({f}({parts[0]})) != {outcome}: return {place}"
         if step.kind in (VIEW, NUMBER):
@@ -269,6 +269,13 @@ class ArrayProgram:
         return text
 
 
+def may_start_threads(step: ArrayStep, call: NativeCall | None) -> bool:
+    """Return whether BLAS may use several threads for a step."""
+    if call is not None:
+        return step.kind == PRODUCT and not is_small_product(step)
+    return step.kind in (PRODUCT, CALL)
+
+
 def split_steps(
     recorded: RecordedArrays, ends: set[TracedArray]
 ) -> tuple[list[ArrayStep], list[ArrayStep]]:
@@ -301,5 +308,8 @@ def find_constants(steps: Iterable[ArrayStep]) -> list[TracedArray]:
 
 def format_function(name: str, arguments: Iterable[str], lines: Iterable[str]) -> str:
     """Return the code of a function."""
-    body = "\n".join([line for line in lines if line]) or "pass"
-    return f"def {name}({', '.join(arguments)}):\n{indent(body, '    ')}\n"
+    return f"def {name}({', '.join(arguments)}):\n{indent(join_lines(lines), '    ')}\n"
+
+
+def join_lines(lines: Iterable[str]) -> str:
+    return "\n".join([line for line in lines if line]) or "pass"

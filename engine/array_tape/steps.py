@@ -155,4 +155,6 @@ def layout_of(x: np.ndarray) -> tuple[tuple[int, ...], bool] | None:
     NumPy's order of sums depends on the strides. Compiled code reads aligned numbers.
     """
     flags = x.flags
-    return None if flags.c_contiguous and flags.aligned else (x.strides, flags.aligned)
+    if flags.carray or (flags.c_contiguous and flags.aligned):  # read-only
+        return None
+    return x.strides, flags.aligned

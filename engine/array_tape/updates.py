@@ -4,13 +4,14 @@ NumPy needs one pass over the arrays for each operation. The loop gives the same
 contains only operations that IEEE 754 defines; other functions remain NumPy's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from engine.array_tape.fusion import DTYPES
 from engine.array_tape.kernels import compile_source
+from engine.array_tape.loops import Loop
 from engine.arrays.in_place import InPlace, call_quietly, join_slots, operands_of
 from engine.instructions import Instruction
 
@@ -22,33 +23,50 @@ EXACT = {
 }  # fmt: skip
 
 
-def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
-    """Return a function that computes `update.run` in one loop, or False if a step is not exact."""
-    if not all(step.opname in EXACT for step in update.steps):
-        return False
-    text, new_count = print_update_loop(update)
-    loops: dict[np.dtype, Any] = {}
+class CompiledUpdate:
+    """A function that computes `update.run` in one loop."""
 
-    def run(
+    def __init__(self, update: InPlace):
+        self.update = update
+        self.text, self.new_count = print_update_loop(update)
+        self.loops: dict[np.dtype, Loop] = {}
+
+    def find_loop(self, dtype: np.dtype | None) -> Loop | None:
+        """Return the loop for arrays of a dtype, or None if there is none."""
+        if dtype not in self.loops:
+            if dtype not in DTYPES:
+                return None
+            count = len(self.update.known), self.update.arrays + self.new_count
+            numbers, arrays = [[str(dtype)] * n for n in count]
+            self.loops[dtype] = compile_source(self.text, numbers, arrays)
+        return self.loops[dtype]
+
+    def __call__(
+        self,
         arrays: Sequence[np.ndarray],
         numbers: tuple[float, ...],
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        first = arrays[0]
-        if not all(type(x) is np.ndarray and x.dtype == first.dtype in DTYPES for x in arrays):
-            # A gradient of 0.0, or dtypes for which no loop is compiled.
-            return call_quietly(update.run_steps, arrays, numbers, first.size)
-        known = call_quietly(update.bind, numbers, first.dtype)
-        if first.dtype not in loops:
-            of = lambda count: [str(first.dtype)] * count
-            loops[first.dtype] = compile_source(text, of(len(known)), of(len(arrays) + new_count))
+        first, loop = arrays[0], self.find_loop(common_dtype(arrays))
+        if loop is None:  # a gradient of 0.0, or dtypes for which no loop is compiled
+            return call_quietly(self.update.run_steps, arrays, numbers, first.size)
         new = [] if spare is None else [spare]
-        new += [np.empty(first.shape, first.dtype) for _ in range(new_count - len(new))]
+        new += [np.empty(first.shape, first.dtype) for _ in range(self.new_count - len(new))]
         flat = [x.ravel() for x in (*arrays, *new)]  # copies of arrays that are not in C order
-        loops[first.dtype](first.size, 1, *known, *flat)
+        loop(first.size, 1, *self.update.numbers(*numbers), *flat)
         return new
 
-    return run
+
+def compile_update(update: InPlace) -> CompiledUpdate | bool:
+    """Return a function that computes `update.run` in one loop, or False if a step is not exact."""
+    return all(step.opname in EXACT for step in update.steps) and CompiledUpdate(update)
+
+
+def common_dtype(arrays: Sequence[Any]) -> np.dtype | None:
+    """Return the dtype of arrays, or None if they differ or one is a number."""
+    first = arrays[0]
+    same = all(type(x) is np.ndarray and x.dtype == first.dtype for x in arrays)
+    return first.dtype if same else None
 
 
 def print_update_loop(update: InPlace) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Sequence
+from operator import is_
 from typing import Any
 from weakref import ref
 
@@ -22,6 +23,7 @@ class Flat:
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: np.dtype):
         ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
         self.array = np.empty(ends[-1], dtype)
+        self.address = self.array.ctypes.data
         starts = [0, *ends[:-1]]
         self.parts = [
             self.array[start:end].reshape(shape)
@@ -42,11 +44,9 @@ class Flat:
         return Flat([x.shape for x in self.parts], self.array.dtype)
 
 
-def copy_to_flat(
-    arrays: Sequence[np.ndarray | float], shapes: Sequence[tuple[int, ...]], dtype: Any
-) -> Flat:
+def copy_to_flat(arrays: Sequence[np.ndarray | float], like: Flat) -> Flat:
     """Return copies of arrays, or of numbers in their place, as parts of one array."""
-    flat = Flat(shapes, dtype)
+    flat = like.like()
     for part, x in zip(flat.parts, arrays, strict=True):
         part[...] = x
     return flat
@@ -72,5 +72,4 @@ def find_flat_gradients(parameters: Sequence[Any]) -> Flat | None:
     if entry is None or entry[0]() is not first or len(entry[1].parts) != len(parameters):
         return None
     flat = entry[1]
-    same = [p._grad is part for p, part in zip(parameters, flat.parts, strict=True)]
-    return flat if all(same) else None
+    return flat if all(map(is_, [p._grad for p in parameters], flat.parts)) else None

@@ -30,7 +30,7 @@ import numpy as np
 
 from engine import arithmetic
 from engine.instructions import Instruction
-from engine.recorded_function import RecordedFunction, float_function
+from engine.recorded_function import RecordedFunction, float_function, record_function
 from engine.support.threads import call_all, cores
 
 COMPILER: list[Callable[["InPlace"], Any]] = []  # set by `set_compiler`, or empty
@@ -59,6 +59,9 @@ def call_quietly(f: Callable[..., Any], *args: Any) -> Any:
     return f(*args)
 
 
+FLUSH: list["InPlace"] = []  # the update of `flush`
+
+
 def flush(xs: Iterable[Any]) -> None:
     """Set subnormal and nearly subnormal numbers to 0, in the arrays among some objects.
 
@@ -71,9 +74,12 @@ def flush(xs: Iterable[Any]) -> None:
     >>> x
     array([1., 0., 0.], dtype=float32)
     """
+    if not FLUSH:
+        rule = lambda x, limit: [arithmetic.where(abs(x) < limit, 0.0, x)]
+        FLUSH.append(InPlace(record_function(rule, inputs=2), arrays=1, over=[None]))
     for x in xs:
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-            np.copyto(x, 0.0, where=np.abs(x) < np.finfo(x.dtype).tiny * 1000)
+            (x[...],) = FLUSH[0]([x], (float(np.finfo(x.dtype).tiny) * 1000,))
 
 
 class InPlace:
@@ -178,14 +184,23 @@ class InPlace:
         first = arrays[0]
         if first.dtype.kind != "f":
             raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
-        if COMPILER and self.loop is None:
-            self.loop = COMPILER[0](self)
+        self.compile()
         if self.loop:
-            count = min(cores(), first.size // block)
+            count = count_blocks(first.size, block)
             if count < 2:
                 return self.loop(arrays, numbers, spare)
             block = math.ceil(first.size / count)
         return call_quietly(self.run_steps, arrays, numbers, block, spare)
+
+    def compile(self) -> None:
+        """Compile the function, if there is a compiler and it can."""
+        if COMPILER and self.loop is None:
+            self.loop = COMPILER[0](self)
+
+    def find_loop(self, dtype: np.dtype, size: int, block: int) -> Any:
+        """Return a compiled loop that computes all elements, or None."""
+        self.compile()
+        return self.loop.find_loop(dtype) if self.loop and count_blocks(size, block) < 2 else None
 
     def run_steps(
         self,
@@ -242,6 +257,12 @@ class InPlace:
         workers = min(cores(), math.ceil(first.size / block))
         call_all([partial(call_quietly, work)] * workers, workers)
         return new
+
+
+def count_blocks(size: int, block: int) -> int:
+    """Return the number of blocks in which compiled loops process arrays: at most one per core."""
+    count = size // block
+    return min(count, cores()) if count > 1 else count
 
 
 def set_compiler(compile_loop: Callable[[InPlace], Any]) -> None:

@@ -39,10 +39,9 @@ def find_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
 
 
 def count_threads() -> int:
-    """Return the number of threads that `take_threads` would return."""
-    count = take_threads()
-    restore_threads()
-    return count
+    """Return the number of threads of OpenBLAS, or 1 for another library."""
+    functions = find_functions()
+    return functions[0]() if functions else 1
 
 
 def take_threads() -> int:

@@ -66,6 +66,16 @@ class GradientChecks(Hooks):
         elif leaf._dy is None:
             leaf._dy = False
 
+    def updated(self, leaves: Iterable[Node]) -> None:
+        if hooks.observed:
+            for leaf in leaves:
+                self.assigned(leaf)
+            return
+        for leaf in leaves:
+            if leaf._dx is not None and leaf._dx is not leaf._grad:
+                check_gradient_is_new(leaf)
+            leaf._dx, leaf._dy = leaf._grad, True
+
     def before_backward(self, root: Node, order: list[Node], again: bool) -> None:
         if WAITING:
             waiting, WAITING[:] = WAITING[:], []

@@ -47,7 +47,9 @@ def find_overwritten_leaf(order: Iterable[Any]) -> Node | None:
     for node in order:
         if node.op is not None and node._zero is None:  # an Array
             for i, x in enumerate(node._x):
-                if x.op is None and x._dy is not None and node._overwritten(i):
+                if x._data is node._dx[i] or x.op is not None or x._dy is None:
+                    continue
+                if node._overwritten(i):
                     return x
     return None
 
