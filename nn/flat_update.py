@@ -13,7 +13,8 @@ class FlatUpdate:
     """The data and the memory of parameters as parts of flat arrays.
 
     They are copied there when they are other arrays, as at the first step, or after a model or an
-    optimizer was loaded.
+    optimizer was loaded. A step overwrites the data if nothing else refers to it. A loss does, and
+    then two arrays alternate.
     """
 
     def __init__(self) -> None:
@@ -46,28 +47,37 @@ class FlatUpdate:
                 self.memory[name] = copy_to_flat(kept, gradients)
                 for memory, part in zip(memories, self.memory[name].parts, strict=True):
                     memory[name] = part
-        spare = self.spare if self.spare is not None and self.spare.is_free() else self.data.like()
-        inputs = [self.data, gradients, *[self.memory[name] for name in update.names]]
-        run_update(update.in_place, inputs, numbers, block, spare)
-        self.spare, self.data = self.data, spare
-        for p, part in zip(parameters, spare.parts, strict=True):
+        flats = [self.data, gradients, *[self.memory[name] for name in update.names]]
+        # The parameters and `arrays` may refer to the data.
+        is_free = self.data.is_free(others=2)
+        if not (is_free and run_loop(update.overwrite, flats, numbers, block)):
+            self.move_to_spare(flats, update.in_place, numbers, block)
+        for p, part in zip(parameters, self.data.parts, strict=True):
             p._data = part
         graph.observer.updated(parameters)
         return True
 
+    def move_to_spare(
+        self, flats: list[Flat], update: Any, numbers: tuple[float, ...], block: int
+    ) -> None:
+        """Write the new data into other arrays, because graphs may need the old data."""
+        is_free = self.spare is not None and self.spare.is_free()
+        spare = self.spare if is_free else flats[0].like()
+        if not run_loop(update, [*flats, spare], numbers, block):
+            (new,) = update([x.array for x in flats], numbers, block, spare.array)
+            if new is not spare.array:  # computed without a loop
+                spare.array[...] = new
+        self.spare, self.data = self.data, spare
 
-def run_update(
-    update: Any, inputs: Sequence[Flat], numbers: tuple[float, ...], block: int, out: Flat
-) -> None:
-    """Write the first result of an update of flat arrays into another one."""
-    array = out.array
-    if loop := update.find_loop(array.dtype, array.size, block):
-        addresses = [x.address for x in (*inputs, out)]
-        loop.run(array.size, 1, update.numbers(*numbers), addresses)
-        return
-    (new,) = update([x.array for x in inputs], numbers, block, array)
-    if new is not array:  # computed without a loop
-        array[...] = new
+
+def run_loop(update: Any, flats: list[Flat], numbers: tuple[float, ...], block: int) -> bool:
+    """Run an update of flat arrays in a compiled loop; return False if there is none."""
+    array = flats[0].array
+    loop = update.find_loop(array.dtype, array.size, block)
+    if loop is None:
+        return False
+    loop.run(array.size, 1, update.numbers(*numbers), [x.address for x in flats])
+    return True
 
 
 def are_parts(arrays: Sequence[Any], flat: Flat | None) -> bool:

@@ -88,6 +88,12 @@ class Update:
         over = [None, *range(2, self.arrays)]
         return array_tools().InPlace(self.program, self.arrays, over)
 
+    @cached_property
+    def overwrite(self) -> "InPlace":
+        """The same function, whose compiled loop overwrites the data."""
+        over = [0, *range(2, self.arrays)]
+        return array_tools().InPlace(self.program, self.arrays, over)
+
 
 cached_update = lru_cache(maxsize=256)(Update)
 

@@ -30,14 +30,17 @@ class Flat:
             for start, end, shape in zip(starts, ends, shapes, strict=True)
         ]
 
-    def is_free(self) -> bool:
-        """Return whether nothing outside refers to the array or to a part; False if unknown."""
+    def is_free(self, others: int = 0) -> bool:
+        """Return whether nothing refers to the array or to a part; False if unknown.
+
+        `others` is the number of references to each part that do not count.
+        """
         if not hasattr(sys, "getrefcount"):
             return False
         parts, count = self.parts, sys.getrefcount
         if count(self.array) > len(parts) + 2:  # the parts, `array` and the argument
             return False
-        return max(map(count, parts)) <= 2  # `parts` and the argument
+        return max(map(count, parts)) <= 2 + others  # `parts` and the argument
 
     def like(self) -> "Flat":
         """Return new arrays of the same shapes and dtype."""
