@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Real
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
@@ -81,13 +82,14 @@ class Objective:
     def is_known(self) -> bool:
         """Return whether a recording depends on nothing but attributes of the model's modules.
 
-        That is so for modules of Arrays and losses of this package, which have no other state.
+        That is so for modules of Arrays and losses of this package, which have no other state, and
+        for losses with settings, as in `partial(losses.cross_entropy, smoothing=0.1)`.
         """
         modules = self.model.named_modules().values()
         parts = [x for module in modules for x in getattr(module, "modules", ())]
         return (
             self.penalty is None
-            and self.loss in losses.LOSSES.values()
+            and is_known_loss(self.loss)
             and self.takes_batches
             and not isinstance(self.model, Taped | Jitted)
             and all(isinstance(x, Module) for x in parts)
@@ -125,6 +127,25 @@ class Objective:
             rows.append((len(X), to_float(loss), metric))
         loss_mean, metric_mean = means(rows)
         return loss_mean, metric_mean
+
+
+def is_known_loss(loss: Any) -> bool:
+    """Return whether a loss is one of this package, or a `partial` of one with plain settings.
+
+    >>> is_known_loss(partial(losses.cross_entropy, smoothing=0.1))
+    True
+    """
+    if type(loss) is partial:
+        is_plain = not loss.args and all(map(is_constant, loss.keywords.values()))
+        return is_plain and is_known_loss(loss.func)
+    return any(loss is known for known in losses.LOSSES.values())
+
+
+def is_constant(x: Any) -> bool:
+    """Return whether a setting cannot change: a number, a string, None, or a tuple of these."""
+    if type(x) is tuple:
+        return all(map(is_constant, x))
+    return type(x) in (bool, int, float, str, NoneType)
 
 
 def list_attributes(model: Module) -> list[Any]:

@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+from functools import partial
 from weakref import ref
 
 import numpy as np
@@ -427,6 +428,9 @@ DEFAULTS = {
     "known": (True, {}),
     "few steps": (False, {"epochs": 2}),
     "own loss": (False, {"loss": lambda p, y: losses.cross_entropy(p, y)}),
+    "settings": (True, {"loss": partial(losses.cross_entropy, smoothing=0.1, weight=(1.0,) * 4)}),
+    "own settings": (False, {"loss": partial(losses.cross_entropy, weight=np.ones(4))}),
+    "own loss with settings": (False, {"loss": partial(lambda p, y: losses.mse(p, y))}),
     "penalty": (False, {"penalty": lambda: losses.l2_penalty([Array([1.0])])}),
     "own module": (False, {"model": lambda: Scaled(3, [4], rng=0)}),
     "function": (False, {"model": lambda: vector.Sequential(vector.Dense(3, 4, rng=0), np.tanh)}),
@@ -439,7 +443,7 @@ DEFAULTS = {
 def test_long_trainings_of_known_models_are_recorded_by_default(name, monkeypatch):
     choose_way(monkeypatch, "numpy")
     monkeypatch.setattr(train, "WORTH_COMPILING", 8)
-    monkeypatch.setattr(train, "is_installed", lambda name: True)
+    monkeypatch.setattr(train, "is_installed", lambda name: name == "llvmlite")
     is_recorded, options = DEFAULTS[name]
     X, y = np.ones((10, 3), np.float32), np.zeros(10, int)
     options = {"loss": "cross_entropy", "epochs": 4, "batch_size": 5, "rng": 0, **options}

@@ -71,7 +71,7 @@ class Traced(TracedArray, NDArrayOperatorsMixin):
     size = property(lambda self: np.size(self.value))
     dtype = property(lambda self: self.value.dtype)  # a number of Python has none
     T = property(lambda self: self.transpose())
-    flat = property(lambda self: iter(self.tolist_flat()))
+    flat = property(lambda self: np.array(self.tolist_flat(), self.dtype).flat)
 
     # -------------------------------------------------------------------------- NumPy's functions
 

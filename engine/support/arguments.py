@@ -162,7 +162,7 @@ def describe_type(x: object) -> str:
     >>> describe_type([1.0]), describe_type({"a"})
     ('a list', 'a set')
     """
-    if isinstance(x, numpy_type("ndarray")):
+    if isinstance(x, numpy_type("ndarray")) or hasattr(x, "_as_data"):  # an array under `jit`
         return "an array"
     name = type(x).__name__
     if name == "bytes":
