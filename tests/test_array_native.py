@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine import Array, ConstantArray, Op, jit
 from engine.arithmetic import exp
+from engine.array_tape import jit as jit_module
 from engine.array_tape import loops, native
 from engine.array_tape.traced import ArrayTrace
 from engine.array_tape.updates import compile_update
@@ -196,6 +197,69 @@ def test_quotients_of_bools():
     calls = [(rng.normal(size=(5, 3)),) for _ in range(3)]
     with np.errstate(all="ignore"):
         check_calls(lambda x: (((x < 9) / (x > -9)) * w).sum(), w, calls)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8"])
+@pytest.mark.parametrize("limit", [0, -1, 127, 300, -(2**40)])
+def test_integers_are_compared_as_by_numpy(dtype, limit):
+    """With numbers that the dtype does not have, too, and along rows and columns."""
+    labels = np.array([0, 1, 2, 127, 3], dtype)
+    others = np.array([2, 127, 0], np.int64)
+    w = Array(np.arange(15.0).reshape(5, 3))
+
+    def f(y):
+        masks = [y[:, None] == others, y[:, None] >= limit, (y != 1)[:, None] & (y < 3)[:, None]]
+        x = w
+        for mask in masks:
+            x = x * mask + w
+        return x.sum()
+
+    check_calls(f, w, [(labels,), (labels[::-1].copy(),), (labels // 2,)])
+
+
+def test_constant_arrays_are_read_and_never_written():
+    """Their memory is no buffer, although no later step needs them."""
+    shift, mask = np.arange(12.0).reshape(3, 4), np.eye(3, 4) > 0
+    w = Array(np.ones((3, 4)))
+
+    def f(x):
+        y = w * x + shift
+        for _ in range(3):
+            y = (y * mask - x).exp() + y
+        return y.sum()
+
+    check_calls(f, w, [(np.full((3, 4), t),) for t in (0.1, 0.2, 0.3)])
+    np.testing.assert_array_equal(shift, np.arange(12.0).reshape(3, 4))
+    np.testing.assert_array_equal(mask, np.eye(3, 4) > 0)
+
+
+def test_a_decision_is_read_after_the_steps_that_follow_it():
+    """The number that it depends on keeps its buffer, and so do those of other decisions."""
+    w = Array(np.ones((3, 3)))
+
+    def f(x):
+        y = w * x
+        if x.sum() > 0.0:
+            y = y * 2.0
+        for i in range(4):
+            y = y @ w + float((x * i).max() < 5.0)
+        return y.sum()
+
+    fast = jit(f, [w])
+    for sign in (1.0, -1.0, 1.0, 3.0, -1.0, 0.5, 3.0):
+        x = np.full((3, 3), sign)
+        np.testing.assert_array_equal(fast(x).data, f(x).data)
+
+
+def test_both_passes_of_a_classifier_are_one_call_each(monkeypatch):
+    """On one thread, whatever the sizes of its layers."""
+    monkeypatch.setattr(jit_module, "count_threads", lambda: 1)
+    model = vector.MLP(300, [200, 10], rng=0)
+    fast = jit(lambda X, y: losses.cross_entropy(model(X), y), model)
+    fast(np.ones((100, 300), np.float32), np.zeros(100, int))
+    (replay,) = recordings(fast)
+    lines = [line.split("_")[0].strip() for line in replay.program.source.splitlines()]
+    assert [line for line in lines if not line.startswith("def")] == ["native", "if bool", "native"]
 
 
 def test_an_error_of_numpy_is_raised():

@@ -150,7 +150,8 @@ class NativeCalls:
     """A sequence of calls that compiled code makes, as one function of some inputs.
 
     `arrays` has the buffers of traced arrays, and views of them. Any other array is an input or a
-    view of an input, which `roots` contains. Each call receives inputs with the same layout.
+    view of an input: `roots` has the input of each, in the order in which the function takes them.
+    Each call receives inputs with the same layout.
     """
 
     def __init__(
@@ -159,8 +160,7 @@ class NativeCalls:
         arrays: dict[TracedArray, np.ndarray],
         roots: dict[TracedArray, TracedArray],
     ):
-        used = dict.fromkeys([roots[x] for call in calls for x in call.arrays if x in roots])
-        self.inputs, index = list(used), {x: i for i, x in enumerate(used)}
+        index = {x: i for i, x in enumerate(dict.fromkeys(roots.values()))}
         words = [np.array(self.table_of(call), np.int64) for call in calls]
         # The tables contain the addresses of these arrays.
         self.kept = [words, [call.owner for call in calls], [*arrays.values()]]
@@ -176,8 +176,8 @@ class NativeCalls:
                 offset = address_of(x.value) - address_of(roots[x].value)
                 places += [start + 8 * i, index[roots[x]], offset]
         self.table = np.array([len(places) // 3, len(calls), *places, *steps], np.int64)
-        self.objects: Any = np.zeros(max(len(self.inputs), 1), np.int64)
-        self.pack = struct.Struct(f"{len(self.inputs)}q").pack_into
+        self.objects: Any = np.zeros(max(len(index), 1), np.int64)
+        self.pack = struct.Struct(f"{len(index)}q").pack_into
         self.run, self.addresses = load_runner(), (address_of(self.table), address_of(self.objects))
 
     @staticmethod

@@ -199,8 +199,9 @@ class ArrayProgram:
         if not calls:
             return []
         others = [x for call in calls for x in call.arrays if x not in self.arrays]
-        native = NativeCalls(calls, self.arrays, {x: find_root(x) for x in others})
-        names = [self.names[x] for x in native.inputs]
+        roots = {x: find_root(x) for x in others}
+        native = NativeCalls(calls, self.arrays, roots)
+        names = [self.names[x] for x in dict.fromkeys(roots.values())]
         return [f"{self.constant(native, 'native')}({', '.join(names)})"]
 
     def print_step(self, step: ArrayStep, place: int) -> str:
