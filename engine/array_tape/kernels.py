@@ -27,6 +27,8 @@ EXACT = {
     "greater_equal": "{} >= {}", "equal": "{} == {}", "not_equal": "{} != {}",
     "bitwise_and": "{} & {}", "bitwise_or": "{} | {}", "invert": "not {}",
     "where": "{1} if {0} else {2}",
+    "astype float32": "np.float32(1.0) if {} else np.float32(0.0)",  # of bools
+    "astype float64": "np.float64(1.0) if {} else np.float64(0.0)",
 }  # fmt: skip
 STARTS = {
     "add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math.inf,
