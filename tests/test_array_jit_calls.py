@@ -424,6 +424,53 @@ class Scaled(vector.MLP):
     """A module of a user."""
 
 
+LAYERS = {
+    "Dense": lambda: vector.Dense(2, 3, rng=0), "MLP": lambda: vector.MLP(2, [3, 1], rng=0),
+    "Residual": lambda: vector.Residual(vector.Dense(2, 3, rng=0)),
+    "BatchNorm": lambda: vector.BatchNorm(2), "LayerNorm": lambda: vector.LayerNorm(2),
+    "RMSNorm": lambda: vector.RMSNorm(2), "Embedding": lambda: vector.Embedding(3, 2, rng=0),
+    "Attention": lambda: vector.Attention(2, 1, rng=0),
+    "Transformer": lambda: vector.Transformer(2, 1, rng=0),
+    "GPT": lambda: vector.GPT(3, 4, 2, positions=4, rng=0),
+}  # fmt: skip
+SAMPLES = [
+    np.ones((4, 3), np.float32), np.ones(3), np.ones(()), np.ones((2, 2, 3)), np.ones((1, 2)),
+    np.ones((0, 2)), np.arange(4), np.array([0, -1]), np.array([[0, 5], [1, 1]]),
+    np.array([0.5, 1.0]), np.array([True, False]), np.array([9, 0], np.uint8),
+    np.zeros((2, 9), int), Array([[1.0, 2.0, 3.0]]), ConstantArray([0.5, 1.0]), "ab", None,
+]  # fmt: skip
+TARGETS = [
+    np.arange(4), np.array([0, -1, 0, 0]), np.array([0.0, 0.5, 2.0, 1.0]), np.ones(3, int),
+    np.ones((4, 3)), np.array([[2.0, -1.0, 0.0]] * 4), np.array([True] * 4),
+    np.array([0, 1, 2, 9], np.int8), Array([0.0, 1.0, 1.0, 0.0]), np.ones((4, 1), int), "ab", None,
+]  # fmt: skip
+
+
+def message(f, x):
+    """Return the error of a call, or None."""
+    try:
+        f(x)
+    except Exception as problem:
+        return repr(problem)
+    return None
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_refuse_the_same_samples_with_the_same_words(name):
+    for x in SAMPLES:
+        eager, model = LAYERS[name](), LAYERS[name]()
+        assert message(jit(model, model), x) == message(eager, x)
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_losses_refuse_the_same_targets_with_the_same_words(name):
+    for shape in ((4, 3), (4,), (4, 1)):
+        p = Array(np.ones(shape))
+        for y in TARGETS:
+            f = partial(losses.LOSSES[name], p)
+            assert message(jit(f, [p]), y) == message(f, y)
+
+
 DEFAULTS = {
     "known": (True, {}),
     "few steps": (False, {"epochs": 2}),

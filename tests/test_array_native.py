@@ -18,7 +18,7 @@ from engine.array_tape.traced import ArrayTrace
 from engine.array_tape.updates import compile_update
 from engine.arrays.in_place import InPlace
 from engine.recorded_function import record_function
-from nn import losses, vector
+from nn import fit, losses, optim, vector
 from strategies import examples
 from test_array_jit import batches_of, check_training, recordings
 from test_array_jit_calls import check_calls
@@ -304,6 +304,64 @@ def test_updates_by_gradients_of_other_layouts_and_dtypes(kind):
         found.append((new, v))
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(bits(a), bits(b))
+
+
+@pytest.mark.parametrize("held", ["nothing", "loss", "data", "view", "flat", "predictions"])
+def test_a_step_overwrites_only_data_that_nothing_refers_to(held):
+    """Losses, and arrays that a program has read, keep their numbers."""
+    models = [vector.MLP(3, [4, 2], "tanh", rng=0) for _ in range(2)]
+    X, y = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32), np.arange(6) % 2
+    references: list = []
+    for model in models:
+        optimizer = optim.Adam(model.parameters(), lr=0.1)
+        f = lambda X, model=model: losses.cross_entropy(model(X), y)
+        fast, w = jit(f, model) if model is models[0] else f, model.layers[0].weight
+        for step in range(6):
+            loss = fast(X)
+            optimizer.zero_grad()
+            loss.backward()
+            before, copy = w.data, w.data.copy()
+            if step > 2 and model is models[0]:
+                references.append(
+                    {
+                        "loss": loss, "data": before, "view": before[1:, 0], "flat": before.base,
+                        "predictions": model(X), "nothing": None,
+                    }[held]
+                )  # fmt: skip
+            is_same = id(before)
+            del before, loss
+            optimizer.step()
+            if step > 2 and model is models[0]:
+                assert (id(w.data) == is_same) == (held == "nothing")
+                kept = references[-1]
+                if held == "loss":
+                    np.testing.assert_array_equal(kept._dx[0], copy)
+                elif held == "data":
+                    np.testing.assert_array_equal(kept, copy)
+                elif held == "view":
+                    np.testing.assert_array_equal(kept, copy[1:, 0])
+    for a, b in zip(*[model.parameters() for model in models], strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_fit_overwrites_the_data_of_a_step():
+    model = vector.MLP(3, [4, 2], "tanh", rng=0)
+    X, y = np.ones((8, 3), np.float32), np.arange(8) % 2
+    training = fit(model, X, y, loss="cross_entropy", epochs=4, batch_size=2, rng=0, jit=True)
+    next(training), next(training)  # the first epoch is not recorded
+    data = id(model.layers[0].weight.data)
+    for _ in training:
+        assert id(model.layers[0].weight.data) == data
+
+
+def test_numbers_beyond_float32_round_to_infinity():
+    loop = loops.Loop(
+        "def NAME(m, n, c0, c1, o0):\n    o0[0] = c0\n    o0[1] = c1",
+        ["float32", "float32"], ["float32"],
+    )  # fmt: skip
+    out = np.empty(2, np.float32)
+    loop(2, 1, 1e300, -0.1, out)
+    np.testing.assert_array_equal(out, np.float32([np.inf, -0.1]))
 
 
 def test_numbers_of_an_update_are_those_of_the_call():
