@@ -347,7 +347,7 @@ def test_a_step_overwrites_only_data_that_nothing_refers_to(held):
 def test_fit_overwrites_the_data_of_a_step():
     model = vector.MLP(3, [4, 2], "tanh", rng=0)
     X, y = np.ones((8, 3), np.float32), np.arange(8) % 2
-    training = fit(model, X, y, loss="cross_entropy", epochs=4, batch_size=2, rng=0, jit=True)
+    training = fit(model, X, y, loss="cross_entropy", epochs=4, batch_size=3, rng=0, jit=True)
     next(training), next(training)  # the first epoch is not recorded
     data = id(model.layers[0].weight.data)
     for _ in training:
