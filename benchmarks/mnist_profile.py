@@ -7,11 +7,11 @@ by node. A layer is one node, whose matrix products cannot be timed separately. 
 again after every step, from the same operands, and timed alone; the repetitions are not part of the
 step.
 
-Under `jit`, each pass is one call of compiled code, which is timed. Its matrix products are computed
-again after every step, too, on arrays of the same shapes; the other steps are the difference. The
-rest is Python and the clock. Python is slow after a matrix product, which has replaced it in the
-processor's caches. The memory of a replay is that of all arrays at its peak: buffers, gradients,
-and whatever else it allocates.
+Under `jit`, each pass is one call of compiled code, which is timed. Its matrix products are
+computed again after every step, too, on arrays of the same shapes; the other steps are the
+difference. The rest is Python and the clock. Python is slow after a matrix product, which has
+replaced it in the processor's caches. The memory of a replay is that of all arrays at its peak:
+buffers, gradients, and whatever else it allocates.
 """
 
 import json
@@ -66,7 +66,9 @@ def measure(engine: str) -> dict[str, float]:
     )
     trainer.optimizer.lr = RATE
     order = shuffled_batches(rng, len(train[0]))
-    profile = profile_step if engine == "stepgrad" else profile_replay
+    profile: Callable[..., None] = profile_step
+    if engine == "stepgrad-jit":
+        profile = partial(profile_replay, products=products_of(trainer))
     for batch in order[:WARM_UP]:
         profile(trainer, batch, Profile(PARTS[engine]))
     watch, timed = Profile(PARTS[engine]), order[WARM_UP:]
@@ -82,8 +84,8 @@ def measure(engine: str) -> dict[str, float]:
     return figures if engine == "stepgrad" else figures | measure_memory(trainer, order[0])
 
 
-def profile_replay(trainer: Stepgrad, batch: Any, watch: Profile) -> None:
-    """Train for one step under jit and time its parts; `time_functions` divides both passes."""
+def profile_replay(trainer: Stepgrad, batch: Any, watch: Profile, products: Any) -> None:
+    """Train for one step under jit and time its parts; `time_functions` times both passes."""
     lap = watch.add_lap
     lap()
     X, y = trainer.X[batch], trainer.y[batch]
@@ -96,7 +98,7 @@ def profile_replay(trainer: Stepgrad, batch: Any, watch: Profile) -> None:
     lap("step")
     trainer.optimizer.step()
     lap("step", "optimizer")
-    for part, multiply in products_of(trainer):
+    for part, multiply in products:
         multiply()
         lap(f"matrix products, {part}")
 
@@ -108,9 +110,7 @@ def products_of(trainer: Stepgrad) -> list[tuple[str, Callable[[], Any]]]:
     """
     import numpy as np
 
-    if hasattr(trainer, "products"):
-        return trainer.products
-    trainer.products = products = []
+    products: list[tuple[str, Callable[[], Any]]] = []
     for i, layer in enumerate(trainer.model.layers):
         w = layer.weight.data.copy()
         n, m = w.shape

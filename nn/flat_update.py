@@ -39,11 +39,11 @@ class FlatUpdate:
         if gradients is None:
             return False
         arrays = [p._data for p in parameters]
-        if not are_parts(arrays, self.data):
+        if self.data is None or not are_parts(arrays, self.data):
             self.data, self.spare = copy_to_flat(arrays, gradients), None
         for name in update.names:
             kept = [memory[name] for memory in memories]
-            if not are_parts(kept, self.memory.get(name)):
+            if name not in self.memory or not are_parts(kept, self.memory[name]):
                 self.memory[name] = copy_to_flat(kept, gradients)
                 for memory, part in zip(memories, self.memory[name].parts, strict=True):
                     memory[name] = part
@@ -51,23 +51,26 @@ class FlatUpdate:
         # The parameters and `arrays` may refer to the data.
         is_free = self.data.is_free(others=2)
         if not (is_free and run_loop(update.overwrite, flats, numbers, block)):
-            self.move_to_spare(flats, update.in_place, numbers, block)
+            self.data, self.spare = self.find_spare(self.data), self.data
+            write_to(self.data, flats, update.in_place, numbers, block)
         for p, part in zip(parameters, self.data.parts, strict=True):
             p._data = part
         graph.observer.updated(parameters)
         return True
 
-    def move_to_spare(
-        self, flats: list[Flat], update: Any, numbers: tuple[float, ...], block: int
-    ) -> None:
-        """Write the new data into other arrays, because graphs may need the old data."""
-        is_free = self.spare is not None and self.spare.is_free()
-        spare = self.spare if is_free else flats[0].like()
-        if not run_loop(update, [*flats, spare], numbers, block):
-            (new,) = update([x.array for x in flats], numbers, block, spare.array)
-            if new is not spare.array:  # computed without a loop
-                spare.array[...] = new
-        self.spare, self.data = self.data, spare
+    def find_spare(self, like: Flat) -> Flat:
+        """Return other arrays for new data, because graphs may need the old data."""
+        return self.spare if self.spare is not None and self.spare.is_free() else like.like()
+
+
+def write_to(
+    out: Flat, flats: list[Flat], update: Any, numbers: tuple[float, ...], block: int
+) -> None:
+    """Write the first result of an update of flat arrays into another one."""
+    if not run_loop(update, [*flats, out], numbers, block):
+        (new,) = update([x.array for x in flats], numbers, block, out.array)
+        if new is not out.array:  # computed without a loop
+            out.array[...] = new
 
 
 def run_loop(update: Any, flats: list[Flat], numbers: tuple[float, ...], block: int) -> bool:
@@ -80,8 +83,6 @@ def run_loop(update: Any, flats: list[Flat], numbers: tuple[float, ...], block: 
     return True
 
 
-def are_parts(arrays: Sequence[Any], flat: Flat | None) -> bool:
+def are_parts(arrays: Sequence[Any], flat: Flat) -> bool:
     """Return whether arrays are the parts of a flat array, in order."""
-    if flat is None or len(arrays) != len(flat.parts):
-        return False
-    return all(map(is_, arrays, flat.parts))
+    return len(arrays) == len(flat.parts) and all(map(is_, arrays, flat.parts))

@@ -136,15 +136,15 @@ def is_known_loss(loss: Any) -> bool:
     True
     """
     if type(loss) is partial:
-        is_plain = not loss.args and all(map(is_constant, loss.keywords.values()))
+        is_plain = not loss.args and all(map(is_fixed, loss.keywords.values()))
         return is_plain and is_known_loss(loss.func)
     return any(loss is known for known in losses.LOSSES.values())
 
 
-def is_constant(x: Any) -> bool:
+def is_fixed(x: Any) -> bool:
     """Return whether a setting cannot change: a number, a string, None, or a tuple of these."""
     if type(x) is tuple:
-        return all(map(is_constant, x))
+        return all(map(is_fixed, x))
     return type(x) in (bool, int, float, str, NoneType)
 
 

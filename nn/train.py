@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from engine import Tape
 
 METRICS = {"accuracy": accuracy}
-# Steps after which jit has saved more time than recording and compiling take. On a new machine these
-# take 0.5 s for a small MLP, which needs 800 to 1,700 steps to save that, 0.7 s for one of MNIST (500
-# steps), and 1.5 s for a transformer or a deep network (100 to 200 steps). With code on disk they
-# take 0.15 to 0.4 s.
+# Steps after which jit has saved more time than recording and compiling take. On a new machine
+# these take 0.5 s for a small MLP, which needs 800 to 1,700 steps to save that, 0.7 s for one of
+# MNIST (500 steps), and 1.5 s for a transformer or a deep network (100 to 200 steps). With code on
+# disk they take 0.15 to 0.4 s.
 WORTH_COMPILING = 2_000
 LOGIT_LOSSES = (losses.binary_cross_entropy, losses.cross_entropy, losses.hinge)
 

@@ -33,7 +33,10 @@ class ArrayArguments:
         self.inputs: list[Any] = []
         self.nodes: list[Array] = []
         self.kept = kept  # Arrays that stay themselves: parameters
-        self.structure: Hashable = tuple(map(self.split, args)), self.split(kwargs) if kwargs else ()
+        self.structure: Hashable = (
+            tuple(map(self.split, args)),
+            self.split(kwargs) if kwargs else (),
+        )
 
     def split(self, x: Any) -> Any:
         """Store the inputs of an argument, and return its structure.

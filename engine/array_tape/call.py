@@ -17,7 +17,6 @@ from engine.graph import observer
 from engine.support.blas import restore_threads, take_threads
 from engine.watch import hooks
 
-
 get_data = attrgetter("_data")
 
 

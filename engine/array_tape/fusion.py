@@ -105,7 +105,7 @@ def is_fusible(step: ArrayStep) -> bool:
     if any(is_number(x.value) for x in operands):
         return False
     if step.name in COMPARISONS and {x.dtype for x in operands} <= INTEGERS:
-        return all(isinstance(x, TracedArray) or is_index(x) for x in step.args)
+        return all(isinstance(x, TracedArray) or fits_int64(x) for x in step.args)
     kinds = {x.dtype for x in (*operands, step.out)} - {np.dtype(bool)}
     if len(kinds) > 1 or not kinds <= DTYPES:
         return False
@@ -118,7 +118,7 @@ def is_fusible(step: ArrayStep) -> bool:
     return all(is_constant(x, kinds) for x in constants)
 
 
-def is_index(x: object) -> bool:
+def fits_int64(x: object) -> bool:
     """Return whether a constant is an integer of at most 64 bits."""
     return type(x) is int and -(2**63) <= x < 2**63
 

@@ -39,8 +39,8 @@ class ArrayJit:
 
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
     functions such as `exp`. Loops that LLVM compiles, by means of numba's llvmlite, compute
-    elementwise operations and the sums next to them; without it, NumPy does. Consecutive steps on
-    small arrays run in one call of compiled code. On one thread, results and gradients are
+    elementwise operations and the sums next to them; without it, NumPy does. Consecutive steps run
+    in one call of compiled code; on one thread these are often all of a pass. On one thread, results and gradients are
     bit-identical to those of the function. On several threads, large matrix products are computed
     in parts, and the last bits of their sums can differ; they are the same in every run with the
     same number of threads. This number is `threads`, by default that of OpenBLAS, which

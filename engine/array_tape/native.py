@@ -1,9 +1,9 @@
 """Consecutive steps, which run in one call from Python.
 
-A call of a function of NumPy takes a few microseconds, and ten after a matrix product, which leaves
-little of Python in the processor's caches. A `NativeCalls` object calls compiled loops and NumPy's inner loops in turn, from compiled code. The inner loops are
-the functions that NumPy's ufuncs call. They receive the same arguments as from a ufunc, so results
-are bit-identical.
+A call of a function of NumPy takes a few microseconds, and more than ten after a matrix product,
+which has replaced Python in the processor's caches. A `NativeCalls` object calls compiled loops and
+NumPy's inner loops in turn, from compiled code. The inner loops are the functions that NumPy's
+ufuncs call. They receive the same arguments as from a ufunc, so results are bit-identical.
 """
 
 import ctypes

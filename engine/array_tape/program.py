@@ -161,7 +161,7 @@ class ArrayProgram:
     # ------------------------------------------------------------------------------------ printing
 
     def print_steps(self, steps: list[ArrayStep]) -> list[str]:
-        """Return the lines of a pass, in which consecutive small steps are one call."""
+        """Return the lines of a pass, in which consecutive steps are one call."""
         calls = [self.plan_call(step) for step in steps]
         if not self.on_one_thread:
             self.calls_blas |= any(map(may_start_threads, steps, calls))
@@ -189,10 +189,9 @@ class ArrayProgram:
 
     def plan_call(self, step: ArrayStep) -> NativeCall | None:
         """Return the native call that computes a step, if there is a compiler."""
-        if step.kind == PRODUCT and not self.on_one_thread:
-            if isinstance(self.find_function(step), ProductInParts):
-                return None
-        return plan_call(step, self.arrays) if self.has_compiler else None
+        may_split = step.kind == PRODUCT and not self.on_one_thread
+        is_split = may_split and isinstance(self.find_function(step), ProductInParts)
+        return plan_call(step, self.arrays) if self.has_compiler and not is_split else None
 
     def print_calls(self, calls: list[NativeCall]) -> list[str]:
         """Return the line that makes some native calls, or none if there are no calls."""

@@ -33,9 +33,9 @@ class CompiledUpdate:
 
     def find_loop(self, dtype: np.dtype | None) -> Loop | None:
         """Return the loop for arrays of a dtype, or None if there is none."""
+        if dtype is None or dtype not in DTYPES:
+            return None
         if dtype not in self.loops:
-            if dtype not in DTYPES:
-                return None
             count = len(self.update.known), self.update.arrays + self.new_count
             numbers, arrays = [[str(dtype)] * n for n in count]
             self.loops[dtype] = compile_source(self.text, numbers, arrays)
@@ -47,7 +47,7 @@ class CompiledUpdate:
         numbers: tuple[float, ...],
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        first, loop = arrays[0], self.find_loop(common_dtype(arrays))
+        first, loop = arrays[0], self.find_loop(find_one_dtype(arrays))
         if loop is None:  # a gradient of 0.0, or dtypes for which no loop is compiled
             return call_quietly(self.update.run_steps, arrays, numbers, first.size)
         new = [] if spare is None else [spare]
@@ -62,7 +62,7 @@ def compile_update(update: InPlace) -> CompiledUpdate | bool:
     return all(step.opname in EXACT for step in update.steps) and CompiledUpdate(update)
 
 
-def common_dtype(arrays: Sequence[Any]) -> np.dtype | None:
+def find_one_dtype(arrays: Sequence[Any]) -> np.dtype | None:
     """Return the dtype of arrays, or None if they differ or one is a number."""
     first = arrays[0]
     same = all(type(x) is np.ndarray and x.dtype == first.dtype for x in arrays)
