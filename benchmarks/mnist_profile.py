@@ -99,6 +99,8 @@ def profile_replay(trainer: Stepgrad, batch: Any, watch: Profile, products: Any)
     trainer.optimizer.step()
     lap("step", "optimizer")
     for part, multiply in products:
+        multiply()  # the step has replaced its arrays in the caches
+        lap()
         multiply()
         lap(f"matrix products, {part}")
 
