@@ -50,7 +50,7 @@ class FlatUpdate:
         flats = [self.data, gradients, *[self.memory[name] for name in update.names]]
         # The parameters and `arrays` may refer to the data.
         is_free = self.data.is_free(others=2)
-        if not (is_free and run_loop(update.overwrite, flats, numbers, block)):
+        if not (is_free and run_loop(update.overwrite, flats, numbers)):
             self.data, self.spare = self.find_spare(self.data), self.data
             write_to(self.data, flats, update.in_place, numbers, block)
         for p, part in zip(parameters, self.data.parts, strict=True):
@@ -67,16 +67,16 @@ def write_to(
     out: Flat, flats: list[Flat], update: Any, numbers: tuple[float, ...], block: int
 ) -> None:
     """Write the first result of an update of flat arrays into another one."""
-    if not run_loop(update, [*flats, out], numbers, block):
+    if not run_loop(update, [*flats, out], numbers):
         (new,) = update([x.array for x in flats], numbers, block, out.array)
         if new is not out.array:  # computed without a loop
             out.array[...] = new
 
 
-def run_loop(update: Any, flats: list[Flat], numbers: tuple[float, ...], block: int) -> bool:
+def run_loop(update: Any, flats: list[Flat], numbers: tuple[float, ...]) -> bool:
     """Run an update of flat arrays in a compiled loop; return False if there is none."""
     array = flats[0].array
-    loop = update.find_loop(array.dtype, array.size, block)
+    loop = update.find_loop(array.dtype)
     if loop is None:
         return False
     loop.run(array.size, 1, update.numbers(*numbers), [x.address for x in flats])

@@ -14,7 +14,7 @@ from engine.arrays.array import Array, ConstantArray
 from engine.arrays.flat import Flat, remember_gradients
 from engine.arrays.rules import ArrayOp
 from engine.graph import observer
-from engine.support.blas import restore_threads, take_threads
+from engine.support.blas import count_threads, restore_threads, take_threads
 from engine.watch import hooks
 
 get_data = attrgetter("_data")
@@ -35,15 +35,16 @@ class ArrayReplay:
         current: A weak reference to the last call, or None if its numbers have been overwritten.
         drawn: The buffers of the random numbers of the last call, in order.
         places: The place of the data of each leaf with a gradient among the inputs of a call.
-        threads: The number of threads for large matrix products, or None for that of OpenBLAS.
+        limits_blas: Whether OpenBLAS must use one thread, because products are in parts, or because
+            that is the number of threads.
         one: The gradient of the first output in `backward()`.
         used, seconds: The number of the last call, and the time that the recording took.
     """
 
-    def __init__(
-        self, program: ArrayProgram, recorded: RecordedArrays, lock: Any, threads: int | None
-    ):
-        self.lock, self.threads = lock, threads
+    def __init__(self, program: ArrayProgram, recorded: RecordedArrays, lock: Any):
+        self.lock = lock
+        is_limited = program.has_compiler or program.threads == 1
+        self.limits_blas = program.calls_blas and is_limited and count_threads() > 1
         self.program, self.leaves = program, [*recorded.leaves]
         self.conditions, self.generators = recorded.conditions, recorded.generators
         self.nodes, self.several = recorded.nodes, recorded.several
@@ -58,12 +59,11 @@ class ArrayReplay:
         self.gradients = [Flat([x.shape for x in xs], xs[0].dtype) for xs in groups]
 
     def run(self, f: Callable[..., int | None], *args: Any) -> int | None:
-        """Run a pass on `threads` threads, or on as many as OpenBLAS would use if it is None."""
-        if not self.program.calls_blas:
+        """Run a pass."""
+        if not self.limits_blas:
             return f(*args)
-        count = take_threads()
+        take_threads()
         try:
-            self.program.threads[0] = self.threads or count
             return f(*args)
         finally:
             restore_threads()

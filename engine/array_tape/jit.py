@@ -21,6 +21,7 @@ from engine.support.blas import count_threads
 from engine.support.freezing import CHANGES
 from engine.support.lazy import is_installed
 from engine.support.tables import align
+from engine.support.threads import cores
 from engine.watch.gradient_warnings import warn
 
 NO_COMPILER = [False]  # for tests
@@ -186,9 +187,9 @@ class ArrayJit:
             for x in recorded.nodes:
                 self._parameters.pop(x, None)
         wanted = [*self._parameters, *recorded.nodes]
-        on_one_thread = count_threads() == 1 and (self.threads or 1) == 1
-        program = ArrayProgram(recorded, wanted, find_fuse(), on_one_thread)
-        replay = ArrayReplay(program, recorded, self._lock, self.threads)
+        threads = self.threads or min(count_threads(), cores())
+        program = ArrayProgram(recorded, wanted, find_fuse(), threads)
+        replay = ArrayReplay(program, recorded, self._lock)
         data = [x.value for x in recorded.leaves.values()]
         recorded.free()
         replay.seconds, replay.used = time.perf_counter() - start, next(self._calls)

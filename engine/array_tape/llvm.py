@@ -7,6 +7,7 @@ installs.
 """
 
 import ast
+import platform
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,10 +18,13 @@ from llvmlite import ir
 FLOATS: dict[str, Any] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 BOOL, BYTE, INDEX = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 INTEGERS: dict[str, Any] = {f"int{bits}": ir.IntType(bits) for bits in (8, 16, 32, 64)}
+INTEGERS["shared"] = INDEX  # with other threads
 ELEMENTS = {**FLOATS, **INTEGERS, "bool": BYTE}  # in memory
 NUMBERS = {**FLOATS, "int64": INDEX, "bool": BOOL}  # arguments
 POINTER = BYTE.as_pointer()
 LOOP_TYPE = ir.FunctionType(ir.VoidType(), [POINTER] * 4)  # arrays, sizes, strides, numbers
+PAUSES = {"x86_64": ("llvm.x86.sse2.pause", []), "AMD64": ("llvm.x86.sse2.pause", []),
+          "aarch64": ("llvm.aarch64.isb", [15]), "arm64": ("llvm.aarch64.isb", [15])}  # fmt: skip
 COMPARISONS = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -61,7 +65,8 @@ class FunctionCompiler:
         self.builder = ir.IRBuilder(self.function.append_basic_block())
         for node, value, x in zip(tree.args.args, self.function.args, types, strict=True):
             if isinstance(x, str):
-                value.add_attribute("noalias")  # results have their own buffers
+                if x != "shared":
+                    value.add_attribute("noalias")  # results have their own buffers
                 kind = ELEMENTS[x].as_pointer()
                 self.arrays[node.arg] = ArrayPointer(self.entry.bitcast(value, kind), x)
             else:
@@ -91,7 +96,7 @@ class FunctionCompiler:
         else:
             assert isinstance(target, ast.Subscript)
             array, address = self.find_element(target)
-            kind = FLOATS.get(array.dtype, BOOL)
+            kind = {**FLOATS, **INTEGERS}.get(array.dtype, BOOL)
             value = self.convert(self.value(node.value), kind)
             self.builder.store(self.builder.zext(value, BYTE) if kind is BOOL else value, address)
 
@@ -105,9 +110,24 @@ class FunctionCompiler:
         self.builder.ret(self.value(node.value))
 
     def run_If(self, node: ast.If) -> None:
-        assert not node.orelse
-        with self.builder.if_then(self.value(node.test)):
-            self.run(node.body)
+        with self.builder.if_else(self.value(node.test)) as (then, otherwise):
+            with then:
+                self.run(node.body)
+            with otherwise:
+                self.run(node.orelse)
+
+    def run_While(self, node: ast.While) -> None:
+        test, body, after = [self.function.append_basic_block() for _ in range(3)]
+        self.builder.branch(test)
+        self.builder.position_at_end(test)
+        self.builder.cbranch(self.value(node.test), body, after)
+        self.builder.position_at_end(body)
+        self.run(node.body)
+        self.builder.branch(test)
+        self.builder.position_at_end(after)
+
+    def run_Expr(self, node: ast.Expr) -> None:
+        self.value(node.value)
 
     def run_For(self, node: ast.For) -> None:
         """Compile `for i in range(...)`, with one, two or three bounds."""
@@ -200,6 +220,8 @@ class FunctionCompiler:
             assert node.func.attr == "sqrt"
             return self.call_intrinsic("llvm.sqrt", self.value(node.args[0]))
         assert isinstance(node.func, ast.Name)
+        if f := getattr(self, f"call_{node.func.id}", None):
+            return f(*node.args)
         if node.func.id == "abs":
             x = self.value(node.args[0])
             return self.call_intrinsic("llvm.fabs", x) if has_float_type(x) else x
@@ -217,15 +239,58 @@ class FunctionCompiler:
         f = self.module.declare_intrinsic(name, [x.type])
         return self.builder.call(f, [x])
 
+    def call_load(self, array: ast.expr, i: ast.expr) -> ir.Value:
+        """Return an element that another thread may have written, with all it wrote before."""
+        return self.builder.load_atomic(self.find_word(array, i), "acquire", WORD)
+
+    def call_store(self, array: ast.expr, i: ast.expr, value: ast.expr) -> None:
+        """Write an element for other threads, after everything that was written before."""
+        self.builder.store_atomic(self.value(value), self.find_word(array, i), "release", WORD)
+
+    def call_swap(self, array: ast.expr, i: ast.expr, old: ast.expr, new: ast.expr) -> ir.Value:
+        """Write an element if it has the value `old`, in one operation; return whether it had."""
+        values, order = [self.value(old), self.value(new)], "seq_cst"
+        found = self.builder.cmpxchg(self.find_word(array, i), *values, order, order)
+        return self.builder.extract_value(found, 1)
+
+    def find_word(self, array: ast.expr, i: ast.expr) -> ir.Value:
+        return self.find_element(ast.Subscript(array, i, ast.Load()))[1]
+
+    def call_peek(self, address: ast.expr) -> ir.Value:
+        """Return the word at an address."""
+        return self.builder.load(self.builder.inttoptr(self.value(address), INDEX.as_pointer()))
+
+    def call_poke(self, address: ast.expr, value: ast.expr) -> None:
+        """Write the word at an address."""
+        pointer = self.builder.inttoptr(self.value(address), INDEX.as_pointer())
+        self.builder.store(self.value(value), pointer)
+
+    def call_call(self, address: ast.expr, *args: ast.expr) -> None:
+        """Call the function at an address with some words."""
+        kind = ir.FunctionType(ir.VoidType(), [INDEX] * len(args)).as_pointer()
+        f = self.builder.inttoptr(self.value(address), kind)
+        self.builder.call(f, [self.value(x) for x in args])
+
+    def call_pause(self) -> None:
+        """Let the processor wait for an instant, in a loop that waits for another thread."""
+        if instruction := PAUSES.get(platform.machine()):
+            name, numbers = instruction
+            kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)] * len(numbers))
+            f = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+            self.builder.call(f, [ir.IntType(32)(x) for x in numbers])
+
     def find_element(self, node: ast.Subscript) -> tuple[ArrayPointer, ir.Value]:
-        """Return an array and the address of its element i, or (i, j) for rows of n elements."""
+        """Return an array and the address of its element i, or (i, j).
+
+        The rows of arrays are `width` elements apart; a loop computes n of them.
+        """
         assert isinstance(node.value, ast.Name)
         array = self.arrays[node.value.id]
         indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         index, *columns = map(self.value, indices)
         for column in columns:
-            n = self.builder.load(self.variables["n"])
-            index = self.builder.mul(index, n, flags=["nsw"])
+            width = self.builder.load(self.variables["width"])
+            index = self.builder.mul(index, width, flags=["nsw"])
             index = self.builder.add(index, column, flags=["nsw"])
         return array, self.builder.gep(array.address, [index], inbounds=True)
 
@@ -253,12 +318,14 @@ def build_loop(
 ) -> ir.Module:
     """Return a module with a function of four pointers: to arrays, sizes, strides and numbers.
 
-    It calls the function in `source`, whose arguments are two sizes, and numbers and arrays of the
-    given dtypes. `helpers` has the functions that `source` may call.
+    It calls the function in `source`, whose arguments are the numbers of rows and columns, and
+    numbers and arrays of the given dtypes. `helpers` has the functions that `source` may call. The
+    third size is the number of elements from one row to the next.
     """
     module = ir.Module(name)
     (tree,) = ast.parse(source).body
     assert isinstance(tree, ast.FunctionDef)
+    tree.args.args.insert(2, ast.arg("width"))
     called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for helper in ast.parse(helpers).body:
         assert isinstance(helper, ast.FunctionDef)
@@ -266,7 +333,7 @@ def build_loop(
             types = [dtype, INDEX, INDEX]
             FunctionCompiler(module, f"{helper.name}_{dtype}", helper, types)
     kinds = [NUMBERS[x] for x in numbers]
-    body = FunctionCompiler(module, f"{name}_body", tree, [INDEX, INDEX, *kinds, *arrays]).function
+    body = FunctionCompiler(module, f"{name}_body", tree, [*[INDEX] * 3, *kinds, *arrays]).function
     body.attributes.add("noinline")  # inlining loses that arrays are distinct
     function = ir.Function(module, LOOP_TYPE, name)
     builder = ir.IRBuilder(function.append_basic_block())
@@ -274,7 +341,7 @@ def build_loop(
     read = lambda address, i, kind: builder.load(
         builder.bitcast(builder.gep(address, [INDEX(WORD * i)]), kind.as_pointer())
     )
-    values = [read(sizes, i, INDEX) for i in range(2)]
+    values = [read(sizes, i, INDEX) for i in range(3)]
     values += [read(slots, i, kind) for i, kind in enumerate(kinds)]
     values += [read(addresses, i, POINTER) for i in range(len(arrays))]
     builder.call(body, values)
@@ -282,54 +349,13 @@ def build_loop(
     return module
 
 
-def build_runner(name: str, head: int) -> ir.Module:
-    """Return a module with a function that makes the calls listed in a table.
-
-    The table consists of words: the number of addresses to write, and the number of calls; for each
-    address, its destination, the index of an input, and an offset in bytes; for each call, the
-    function and its four arguments. The inputs are NumPy's array objects, which contain the address
-    of their data after `head` bytes.
-    """
+def build_function(name: str, source: str) -> ir.Module:
+    """Return a module with a function whose arguments are arrays of int64, shared by threads."""
     module = ir.Module(name)
-    function = ir.Function(module, LOOP_TYPE, name)
-    builder = ir.IRBuilder(function.append_basic_block())
-    table, inputs, *_ = function.args
-    words = builder.bitcast(table, INDEX.as_pointer())
-    read = lambda i: builder.load(builder.gep(words, [i]))
-    at = builder.alloca(INDEX)
-    builder.store(INDEX(2), at)
-
-    def repeat(count: ir.Value, width: int, act: Any) -> None:
-        test, body, after = [function.append_basic_block() for _ in range(3)]
-        begin = builder.load(at)
-        end = builder.add(begin, builder.mul(count, INDEX(width)))
-        builder.branch(test)
-        builder.position_at_end(test)
-        builder.cbranch(builder.icmp_signed("<", builder.load(at), end), body, after)
-        builder.position_at_end(body)
-        start = builder.load(at)
-        act([read(builder.add(start, INDEX(i))) for i in range(width)])
-        builder.store(builder.add(start, INDEX(width)), at)
-        builder.branch(test)
-        builder.position_at_end(after)
-
-    def write_address(values: list[Any]) -> None:
-        destination, i, offset = values
-        objects = builder.bitcast(inputs, INDEX.as_pointer())
-        array = builder.load(builder.gep(objects, [i]))
-        field = builder.inttoptr(builder.add(array, INDEX(head)), INDEX.as_pointer())
-        value = builder.add(builder.load(field), offset)
-        builder.store(value, builder.inttoptr(destination, INDEX.as_pointer()))
-
-    def call(values: list[Any]) -> None:
-        f, *args = values
-        pointers = [builder.inttoptr(x, POINTER) for x in args]
-        builder.call(builder.inttoptr(f, LOOP_TYPE.as_pointer()), pointers)
-
-    counts = [read(INDEX(0)), read(INDEX(1))]
-    repeat(counts[0], 3, write_address)
-    repeat(counts[1], 5, call)
-    builder.ret_void()
+    (tree,) = ast.parse(source).body
+    assert isinstance(tree, ast.FunctionDef)
+    types = ["shared"] * len(tree.args.args)
+    FunctionCompiler(module, name, tree, types).function.linkage = ""
     return module
 
 

@@ -24,7 +24,7 @@ import numpy as np
 HEAD = object.__basicsize__  # bytes of a NumPy array object before the address of its data
 FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without the GIL
 SLOTS = {"float32": "f4x", "float64": "d", "int64": "q", "bool": "?7x"}  # of numbers
-pack_sizes = struct.Struct("2q").pack
+pack_sizes = struct.Struct("3q").pack
 DIGEST = 32  # bytes of a checksum
 LOCK = RLock()
 # NumPy's order of a sum along a contiguous axis: blocks of up to 128 elements, each in 8 parts,
@@ -76,7 +76,7 @@ class Loop:
     """
 
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
-        self.count = len(numbers)
+        self.count, self.widths = len(numbers), np.array([np.dtype(x).itemsize for x in arrays])
         self.pack_numbers = struct.Struct("".join(["=", *[SLOTS[x] for x in numbers], "8x"])).pack
         self.pack_addresses = struct.Struct(f"{len(arrays)}q").pack
         make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays)
@@ -89,7 +89,7 @@ class Loop:
     def run(self, m: int, n: int, numbers: Sequence[Any], addresses: Iterable[int]) -> None:
         """Call the function for arrays at some addresses."""
         slots = self.make_numbers(numbers)
-        self.function(self.pack_addresses(*addresses), pack_sizes(m, n), None, slots)
+        self.function(self.pack_addresses(*addresses), pack_sizes(m, n, n), None, slots)
 
     def make_numbers(self, numbers: Sequence[Any]) -> bytes:
         """Return numbers as the function reads them: rounded, and each in a slot of 8 bytes."""
@@ -103,11 +103,6 @@ class Loop:
 def address_of(x: np.ndarray) -> int:
     """Return the address of the first element of an array."""
     return ctypes.c_int64.from_address(id(x) + HEAD).value
-
-
-def load_runner() -> Callable[..., None]:
-    """Return the compiled function that makes a list of calls (see `llvm.build_runner`)."""
-    return FUNCTION(load_function(f"run {HEAD}", lambda name: compiler().build_runner(name, HEAD)))
 
 
 def compiler() -> Any:

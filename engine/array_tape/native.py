@@ -4,19 +4,29 @@ A call of a function of NumPy takes a few microseconds, and more than ten after 
 which has replaced Python in the processor's caches. A `NativeCalls` object calls compiled loops and
 NumPy's inner loops in turn, from compiled code. The inner loops are the functions that NumPy's
 ufuncs call. They receive the same arguments as from a ufunc, so results are bit-identical.
+
+On several threads, a step on large arrays has as many parts as there are threads, which workers
+compute (see `engine.array_tape.workers`). A part computes some rows or columns of the results, in
+products with all terms of their sums, so a batch may depend on all its rows, as in batch
+normalization. OpenBLAS adds the terms in an order that depends on the size of the part: the last
+bits can differ from those of the whole product, but they are the same in every run. (Two parts at
+every number of threads would give the same bits, but not those of the function that was recorded.)
 """
 
 import ctypes
 import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.array_tape.kernels import KERNEL
-from engine.array_tape.loops import HEAD, Loop, address_of, load_runner
-from engine.array_tape.steps import ELEMENTWISE, PRODUCT, ArrayStep, TracedArray
+from engine.array_tape.loops import HEAD, Loop, address_of
+from engine.array_tape.patterns import COLUMN, FULL, ONE, ROW
+from engine.array_tape.steps import ELEMENTWISE, PRODUCT, VIEW, ArrayStep, TracedArray
+from engine.array_tape.workers import TEAM, load_runner
 
 Arrays = tuple[TracedArray, ...]
 
@@ -25,6 +35,12 @@ SMALL_LOOP = 2**14
 # The most multiplications of a small product of matrices, and of one with a vector. OpenBLAS always
 # computes these on one thread, so results do not depend on its number of threads.
 SMALL_MATRIX_PRODUCT, SMALL_VECTOR_PRODUCT = 2**18, 9000
+# The least elements of a part of a loop, and multiplications of a part of a product: they take
+# about 2 µs, and another thread begins within 0.2.
+LOOP_PART, PRODUCT_PART = 2**12, 2**17
+# Rows and columns of which a part has a multiple: OpenBLAS computes as many together, and no two
+# parts write into one cache line.
+TILE = 64
 
 
 class UFunc(ctypes.Structure):
@@ -71,6 +87,31 @@ class NativeCall(NamedTuple):
     sizes: list[int]
     strides: list[int]
     owner: Any  # the array that owns the data, or None
+    cut: "Cut | None" = None
+    offsets: Sequence[int] = ()  # bytes from the beginning of each array
+
+
+class Cut(NamedTuple):
+    """How to divide a call: by which of its sizes, and the bytes of each array for 1 of it."""
+
+    size: int
+    steps: Sequence[int]
+    tile: int  # of which the sizes of parts are multiples
+    most: int  # parts
+
+
+def divide_call(call: NativeCall, count: int) -> list[NativeCall]:
+    """Return a call in at most `count` parts."""
+    if call.cut is None:
+        return [call]
+    place, steps, tile, most = call.cut
+    size, parts = call.sizes[place], []
+    count = max(min(count, most, size // tile), 1)
+    ends = [size * i // count // tile * tile for i in range(count)] + [size]
+    for start, end in pairwise(ends):
+        sizes = [*call.sizes[:place], end - start, *call.sizes[place + 1 :]]
+        parts.append(call._replace(sizes=sizes, offsets=[start * step for step in steps]))
+    return parts
 
 
 def plan_call(step: ArrayStep, buffers: Mapping[TracedArray, np.ndarray]) -> NativeCall | None:
@@ -109,7 +150,25 @@ def plan_kernel(step: Any) -> NativeCall | None:
         return None
     slots = np.frombuffer(step.f.make_numbers(numbers), np.uint8)
     arrays = (*step.args, *step.outs)
-    return NativeCall(step.f.address, address_of(slots), arrays, [m, n], [], slots)
+    cut = cut_kernel(step)
+    return NativeCall(step.f.address, address_of(slots), arrays, [m, n, n], [], slots, cut)
+
+
+def cut_kernel(step: Any) -> Cut | None:
+    """Return how to divide a loop: not by rows if it has sums over them, and so for columns."""
+    m, n, *_ = step.numbers
+    patterns, most = step.domain.patterns, m * n // LOOP_PART
+    results = {patterns[part.out] for part in step.steps if part.kind != VIEW}
+    arrays = [(patterns[x], x.dtype.itemsize) for x in (*step.args, *step.outs)]
+    has_row_sums, has_column_sums = (not results.isdisjoint({x, ONE}) for x in (ROW, COLUMN))
+    # As products are divided: a processor then has the numbers in its cache.
+    if not has_row_sums and (n >= max(m, 2 * TILE) or has_column_sums):
+        lengths = {FULL: 1, ROW: 0, COLUMN: 1, ONE: 0}
+        return Cut(1, [lengths[x] * width for x, width in arrays], TILE, most)
+    if has_column_sums:
+        return None
+    lengths = {FULL: n, ROW: 1, COLUMN: 0, ONE: 0}
+    return Cut(0, [lengths[x] * width for x, width in arrays], 1, most)
 
 
 def is_small_product(step: ArrayStep) -> bool:
@@ -124,18 +183,26 @@ def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     if not x.ndim == y.ndim == 2:
         return None
     (m, k), n = x.shape, y.shape[1]
+    # Each part reads one of the factors. OpenBLAS is faster at rows of a transposed first factor.
+    by_rows = m > n or (x.strides[0] < x.strides[1] and m >= 2 * TILE)
+    steps = [x.strides[0], 0, out.strides[0]] if by_rows else [0, y.strides[1], out.strides[1]]
+    cut = Cut(1 if by_rows else 3, steps, TILE, m * k * n // PRODUCT_PART)
     strides = [0, 0, 0, *x.strides, *y.strides, *out.strides]
-    return plan_ufunc(np.matmul, arrays, values, [1, m, k, n], strides)
+    call = plan_ufunc(np.matmul, arrays, values, [1, m, k, n], strides)
+    return call and call._replace(cut=cut)
 
 
 def plan_elementwise(f: np.ufunc, arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     """Return a call of a function such as `exp`, for arrays in C order."""
+    size = values[-1].size
     is_flat = all(x.flags.c_contiguous and x.shape == values[-1].shape for x in values)
     if not is_flat:
         return None
     if f is np.power and values[-1].dtype.kind in "iu":  # raises ValueError for 2 ** -1
         return None
-    return plan_ufunc(f, arrays, values, [values[-1].size], [x.itemsize for x in values])
+    steps = [x.itemsize for x in values]
+    call = plan_ufunc(f, arrays, values, [size], steps)
+    return call and call._replace(cut=Cut(0, steps, TILE, size // LOOP_PART))
 
 
 def plan_ufunc(
@@ -149,6 +216,8 @@ def plan_ufunc(
 class NativeCalls:
     """A sequence of calls that compiled code makes, as one function of some inputs.
 
+    Each call is a list of parts, which several threads may compute at the same time.
+
     `arrays` has the buffers of traced arrays, and views of them. Any other array is an input or a
     view of an input: `roots` has the input of each, in the order in which the function takes them.
     Each call receives inputs with the same layout.
@@ -156,34 +225,46 @@ class NativeCalls:
 
     def __init__(
         self,
-        calls: Sequence[NativeCall],
+        steps: Sequence[Sequence[NativeCall]],
         arrays: dict[TracedArray, np.ndarray],
         roots: dict[TracedArray, TracedArray],
     ):
+        calls = [call for parts in steps for call in parts]
         index = {x: i for i, x in enumerate(dict.fromkeys(roots.values()))}
-        words = [np.array(self.table_of(call), np.int64) for call in calls]
+        places: list[int] = []
+        tables: list[np.ndarray] = []
         # The tables contain the addresses of these arrays.
-        self.kept = [words, [call.owner for call in calls], [*arrays.values()]]
-        places, steps = [], []
-        for call, table in zip(calls, words, strict=True):
+        self.kept = [tables, [call.owner for call in calls], [*arrays.values()]]
+
+        def add_call(call: NativeCall) -> list[int]:
+            table = np.array([*[0] * len(call.arrays), *call.sizes, *call.strides], np.int64)
+            tables.append(table)
             start = address_of(table)
             sizes = start + 8 * len(call.arrays)
-            steps += [call.function, start, sizes, sizes + 8 * len(call.sizes), call.data]
-            for i, x in enumerate(call.arrays):
+            offsets = call.offsets or [0] * len(call.arrays)
+            for i, (x, offset) in enumerate(zip(call.arrays, offsets, strict=True)):
                 if x in arrays:
-                    table[i] = address_of(arrays[x])
+                    table[i] = address_of(arrays[x]) + offset
                     continue
-                offset = address_of(x.value) - address_of(roots[x].value)
-                places += [start + 8 * i, index[roots[x]], offset]
-        self.table = np.array([len(places) // 3, len(calls), *places, *steps], np.int64)
+                offset += address_of(x.value) - address_of(roots[x].value)
+                places.extend([start + 8 * i, index[roots[x]], offset])
+            return [call.function, start, sizes, sizes + 8 * len(call.sizes), call.data]
+
+        words: list[int] = []
+        for parts in steps:
+            words.append(len(parts))
+            for call in parts:
+                words += add_call(call)
+        most = max(map(len, steps))
+        head, self.helpers = [len(places) // 3, len(steps), most], most - 1
+        self.table = np.array([*head, *places, *words], np.int64)
         self.objects: Any = np.zeros(max(len(index), 1), np.int64)
         self.pack = struct.Struct(f"{len(index)}q").pack_into
-        self.run, self.addresses = load_runner(), (address_of(self.table), address_of(self.objects))
-
-    @staticmethod
-    def table_of(call: NativeCall) -> list[int]:
-        return [*[0] * len(call.arrays), *call.sizes, *call.strides]
+        self.run = load_runner()
+        self.addresses = address_of(self.table), address_of(self.objects), TEAM.address
 
     def __call__(self, *inputs: np.ndarray) -> None:
+        if self.helpers:
+            TEAM.start(self.helpers)
         self.pack(self.objects, 0, *map(id, inputs))
-        self.run(*self.addresses, None, None)
+        self.run(*self.addresses)

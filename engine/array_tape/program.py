@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.kernels import Kernel
-from engine.array_tape.native import NativeCall, NativeCalls, is_small_product, plan_call
+from engine.array_tape.native import (
+    NativeCall,
+    NativeCalls,
+    divide_call,
+    is_small_product,
+    plan_call,
+)
 from engine.array_tape.patterns import find_root
-from engine.array_tape.products import ProductInParts, split_product
 from engine.array_tape.recording import RecordedArrays
 from engine.array_tape.steps import (
     CALL,
@@ -34,6 +39,7 @@ from engine.array_tape.steps import (
 from engine.array_tape.traced import Traced
 
 Buffers = dict[Any, list[np.ndarray]]  # that are free, by dtype and size
+LINE, LARGE = 64, 2**12  # bytes of a cache line, and of an array that may be computed in parts
 
 
 class ArrayProgram:
@@ -51,9 +57,9 @@ class ArrayProgram:
         draws: The buffers of random numbers, with those of the recording.
         nbytes: The size of all buffers.
         counts: The number of steps of each pass.
-        threads: The number of threads for large matrix products, in a list.
+        threads: The most parts of a step, which threads compute at the same time.
+        rounds_differently: Whether matrix products are in parts, which may round differently.
         calls_blas: Whether BLAS may use several threads for a step.
-        on_one_thread: Whether BLAS uses one thread, so that no product is computed in parts.
         source: The code of both functions.
     """
 
@@ -62,17 +68,18 @@ class ArrayProgram:
         recorded: RecordedArrays,
         wanted: Iterable[Any],
         fuse: Callable[[list[ArrayStep], set[TracedArray]], list[ArrayStep]] | None = None,
-        on_one_thread: bool = False,
+        threads: int = 1,
     ):
         inputs = [*recorded.arguments, *recorded.leaves.values()]
         targets = {x: recorded.gradients[x] for x in wanted if x in recorded.gradients}
         self.gradients = list(targets)
-        self.has_compiler, self.on_one_thread = fuse is not None, on_one_thread
+        self.has_compiler = fuse is not None
         self.names: dict[TracedArray, str] = {x: f"x{i}" for i, x in enumerate(inputs)}
         self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
         self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
         self.space: dict[str, Any] = {"copyto": np.copyto, "errstate": np.errstate}
-        self.nbytes, self.threads, self.calls_blas = 0, [1], False
+        self.nbytes, self.threads = 0, threads
+        self.calls_blas = self.rounds_differently = False
         ends = [*recorded.outputs, *recorded.assigned.values()]
         ends = [x for x in ends if isinstance(x, TracedArray)]
         forward, backward = split_steps(recorded, {*ends, *targets.values()})
@@ -102,12 +109,6 @@ class ArrayProgram:
         drawn = [step.out for step in forward if step.kind == EACH_CALL]
         self.draws = [(self.arrays[x], x.value) for x in drawn]
         del self.names, self.arrays  # with the numbers of the recording
-
-    def is_in_parts(self) -> bool:
-        """Return whether several threads compute matrix products, which may round differently."""
-        return self.threads[0] > 1 and any(
-            isinstance(x, ProductInParts) for x in self.space.values()
-        )
 
     # ------------------------------------------------------------------------------------- buffers
 
@@ -149,7 +150,7 @@ class ArrayProgram:
             self.release([x for x in step.outs if x not in last and x in self.arrays], free)
 
     def new_buffer(self, x: TracedArray) -> np.ndarray:
-        buffer = np.empty_like(x.value)
+        buffer = make_buffer(x.value)
         self.nbytes += buffer.nbytes
         return buffer
 
@@ -163,14 +164,13 @@ class ArrayProgram:
     def print_steps(self, steps: list[ArrayStep]) -> list[str]:
         """Return the lines of a pass, in which consecutive steps are one call."""
         calls = [self.plan_call(step) for step in steps]
-        if not self.on_one_thread:
-            self.calls_blas |= any(map(may_start_threads, steps, calls))
+        self.calls_blas |= any(map(may_start_threads, steps, calls))
         read: set[TracedArray] = set()  # by other steps
         for step, call in zip(reversed(steps), reversed(calls), strict=True):
             if call is None and (step.kind != VIEW or step.out in read):
                 read.update(step.operands())
         lines: list[str] = []
-        waiting: list[NativeCall] = []
+        waiting: list[list[NativeCall]] = []
         guards: list[str] = []  # after the calls that wait, which nothing can stop
         for i, (step, call) in enumerate(zip(steps, calls, strict=True)):
             if call is not None:
@@ -187,19 +187,22 @@ class ArrayProgram:
             return lines
         return ['with errstate(all="ignore"):', indent(join_lines(lines), "    ")]
 
-    def plan_call(self, step: ArrayStep) -> NativeCall | None:
-        """Return the native call that computes a step, if there is a compiler."""
-        may_split = step.kind == PRODUCT and not self.on_one_thread
-        is_split = may_split and isinstance(self.find_function(step), ProductInParts)
-        return plan_call(step, self.arrays) if self.has_compiler and not is_split else None
+    def plan_call(self, step: ArrayStep) -> list[NativeCall] | None:
+        """Return the parts of the native call that computes a step, if there is a compiler."""
+        call = plan_call(step, self.arrays) if self.has_compiler else None
+        if call is None:
+            return None
+        parts = divide_call(call, self.threads)
+        self.rounds_differently |= len(parts) > 1 and step.kind == PRODUCT
+        return parts
 
-    def print_calls(self, calls: list[NativeCall]) -> list[str]:
+    def print_calls(self, steps: list[list[NativeCall]]) -> list[str]:
         """Return the line that makes some native calls, or none if there are no calls."""
-        if not calls:
+        if not steps:
             return []
-        others = [x for call in calls for x in call.arrays if x not in self.arrays]
+        others = [x for call, *_ in steps for x in call.arrays if x not in self.arrays]
         roots = {x: find_root(x) for x in others}
-        native = NativeCalls(calls, self.arrays, roots)
+        native = NativeCalls(steps, self.arrays, roots)
         names = [self.names[x] for x in dict.fromkeys(roots.values())]
         return [f"{self.constant(native, 'native')}({', '.join(names)})"]
 
@@ -209,7 +212,7 @@ class ArrayProgram:
             return ""
         parts = [self.print_argument(x) for x in step.args]
         parts += [f"{name}={self.print_argument(x)}" for name, x in step.settings.items()]
-        f = self.constant(self.find_function(step), step.name)
+        f = self.constant(step.f, step.name)
         if step.kind == GUARD:
             if type(step.outcome) is bool:
                 return f"if {f}({parts[0]}) is not {step.outcome}: return {place}"
@@ -232,12 +235,6 @@ class ArrayProgram:
                 lines.append(f"if y.shape != {shape}: return {place}")
             return "\n".join([*lines, f"copyto({outs[0]}, y)"])
         return f"{f}({', '.join([*parts, f'out={outs[0]}'])})"
-
-    def find_function(self, step: ArrayStep) -> Callable[..., Any]:
-        """Return the function of a step, or one that computes a large product in parts."""
-        if step.kind == PRODUCT and len(step.args) == 2:
-            return split_product(step.args[0], step.args[1], self.threads) or step.f
-        return step.f
 
     def print_argument(self, x: Any) -> str:
         """Return the code of an argument."""
@@ -269,11 +266,20 @@ class ArrayProgram:
         return text
 
 
-def may_start_threads(step: ArrayStep, call: NativeCall | None) -> bool:
+def may_start_threads(step: ArrayStep, parts: list[NativeCall] | None) -> bool:
     """Return whether BLAS may use several threads for a step."""
-    if call is not None:
+    if parts is not None:
         return step.kind == PRODUCT and not is_small_product(step)
     return step.kind in (PRODUCT, CALL)
+
+
+def make_buffer(x: np.ndarray) -> np.ndarray:
+    """Return an array like another one. A large one begins at a cache line, as parts of it do."""
+    if not x.flags.c_contiguous or x.dtype.hasobject or x.nbytes < LARGE:
+        return np.empty_like(x)
+    space = np.empty(x.nbytes + LINE, np.uint8)
+    start = -space.ctypes.data % LINE
+    return space[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
 
 
 def split_steps(

@@ -186,10 +186,7 @@ class InPlace:
             raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
         self.compile()
         if self.loop:
-            count = count_blocks(first.size, block)
-            if count < 2:
-                return self.loop(arrays, numbers, spare)
-            block = math.ceil(first.size / count)
+            return self.loop(arrays, numbers, spare)
         return call_quietly(self.run_steps, arrays, numbers, block, spare)
 
     def compile(self) -> None:
@@ -197,10 +194,10 @@ class InPlace:
         if COMPILER and self.loop is None:
             self.loop = COMPILER[0](self)
 
-    def find_loop(self, dtype: np.dtype, size: int, block: int) -> Any:
-        """Return a compiled loop that computes all elements, or None."""
+    def find_loop(self, dtype: np.dtype) -> Any:
+        """Return a compiled loop for arrays of a dtype, or None."""
         self.compile()
-        return self.loop.find_loop(dtype) if self.loop and count_blocks(size, block) < 2 else None
+        return self.loop.find_loop(dtype) if self.loop else None
 
     def run_steps(
         self,
@@ -245,24 +242,12 @@ class InPlace:
             for start in starts:  # the next thread that is ready takes the next block
                 part = slice(start, min(start + block, first.size))
                 parts = [x[part] if np.ndim(x) else x for x in flat]
-                if self.loop and len(flat_new) == 1:
-                    target = flat_new[0][part]
-                    (computed,) = self.loop(parts, numbers, target)
-                    if computed is not target:
-                        target[...] = computed
-                    continue
                 temporary = [x[: part.stop - start] for x in scratch]
                 self.run_into(*parts, *bound, *[x[part] for x in flat_new], *temporary)
 
         workers = min(cores(), math.ceil(first.size / block))
         call_all([partial(call_quietly, work)] * workers, workers)
         return new
-
-
-def count_blocks(size: int, block: int) -> int:
-    """Return the number of blocks in which compiled loops process arrays: at most one per core."""
-    count = size // block
-    return min(count, cores()) if count > 1 else count
 
 
 def set_compiler(compile_loop: Callable[[InPlace], Any]) -> None:

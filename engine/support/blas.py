@@ -8,8 +8,6 @@ from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
-from engine.support.threads import cores
-
 # The names of the functions in NumPy's wheels and other builds; {} is get or set.
 NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
          "openblas_{}_num_threads64_", "openblas_{}_num_threads")  # fmt: skip
@@ -39,21 +37,23 @@ def find_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
 
 
 def count_threads() -> int:
-    """Return the number of threads of OpenBLAS, or 1 for another library."""
-    functions = find_functions()
-    return functions[0]() if functions else 1
-
-
-def take_threads() -> int:
-    """Let OpenBLAS use one thread until `restore_threads`; return the number of threads to use.
-
-    That is the number that OpenBLAS would use, at most that of the cores. It is 1 for another
-    library, whose number of threads does not change. Several threads may call this at the same
-    time: the last one that calls `restore_threads` restores the number.
-    """
+    """Return the number of threads of OpenBLAS outside of `take_threads`; 1 for another library."""
     functions = find_functions()
     if functions is None:
         return 1
+    return STATE.before if STATE.users else functions[0]()
+
+
+def take_threads() -> None:
+    """Let OpenBLAS use one thread until `restore_threads`.
+
+
+    The number of another library does not change. Several threads may call this at the same time:
+    the last one that calls `restore_threads` restores the number.
+    """
+    functions = find_functions()
+    if functions is None:
+        return
     get, set_number = functions
     with LOCK:
         if not STATE.users:
@@ -61,7 +61,6 @@ def take_threads() -> int:
             if STATE.before > 1:
                 set_number(1)
         STATE.users += 1
-        return min(STATE.before, cores())
 
 
 def restore_threads() -> None:
