@@ -9,7 +9,7 @@ the same code, start at the same weights (He's normal, biases 0), and use the sa
 same order and the same learning rates. The last 96 samples of a shuffled epoch are left out, as a
 compiled loop needs batches of equal size. Only scikit-learn draws its own weights and order.
 
-In stepgrad-jit the loss is under `jit`, which computes large matrix products in as many parts as
+In stepgrad-jit the loss is under `jit`, which computes steps on large arrays in as many parts as
 NumPy's OpenBLAS would start threads. For NumPy and eager stepgrad, OpenBLAS starts its own.
 
     s/epoch     elapsed seconds of training, the median over the epochs after the first
