@@ -25,11 +25,12 @@ from engine.draw.arrays.matrices import (
     format_together,
     measure_levels,
 )
+from engine.draw.arrays.notation import choose_array_names
 from engine.draw.arrays.reductions import reduce_elements
 from engine.draw.page.html import SCRIPTS, read_text
 from engine.draw.page.live import pack_numbers
 from javascript import node as run_node
-from nn import losses
+from nn import losses, vector
 from strategies import examples
 from test_array_rules import CASES
 from test_live import PROGRAM, agree, open_page
@@ -230,6 +231,33 @@ def test_changed_elements_give_the_frames_of_a_new_graph(script, make):
     compare(script, step(changed))
     compare_numbers(script, changed, rtol=1e-5 if single else 1e-12, atol=1e-6 if single else 1e-14)
     compare_paths(script, step(changed))
+
+
+def make_network(seed):
+    """Return a network of Arrays and its loss."""
+    model = vector.MLP(2, [3, 2], "tanh", rng=seed, dtype=float)
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        layer.bias.data = rng.normal(size=layer.bias.shape)
+    loss = ((model(normal(rng, 4, 2)) - 1.0) ** 2).mean()
+    return loss, model
+
+
+@pytest.mark.parametrize("level", ["layers", "blocks", ["layers.0"], ["layers.1"]])
+def test_changed_elements_give_the_frames_of_new_boxes(script, level):
+    """Norms of gradients that arrive in stages, those of parameters, and arrays beside boxes."""
+    (root, model), (changed, _) = make_network(1), make_network(2)
+    page = step(root, model, level=level)
+    open_page(script, page)
+    compare(script, page)
+    names = choose_array_names(topological(root), ".4g")
+    for node, name in zip(topological(changed), names, strict=True):
+        node.label = name
+    change(script, changed)
+    for node in topological(changed):
+        node.label = ""
+    compare(script, step(*make_network(2), level=level))
+    compare_numbers(script, changed, rtol=1e-12, atol=1e-14)
 
 
 def change(script, root):

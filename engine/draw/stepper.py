@@ -54,6 +54,7 @@ from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, check_root, contributions
 
 if TYPE_CHECKING:
+    from engine.draw.arrays.live import LiveArrays
     from engine.draw.page.html import PageView
 
 LIMIT = 250  # values; beyond it modules collapse
@@ -248,7 +249,7 @@ def step_arrays(
     """
     from engine.draw.arrays.boxes import trace_array_boxes
     from engine.draw.arrays.nearest import view_nearest
-    from engine.draw.arrays.stepper import trace_array_view
+    from engine.draw.arrays.stepper import reserve_room, trace_array_view
 
     if isinstance(level, str) and level in ("network", "neurons"):
         raise ValueError(
@@ -258,13 +259,20 @@ def step_arrays(
     view = build_view(root, model, level, limit, to_step=True)
     if any(isinstance(part, Box) for part in view.drawn):
         if level not in (None, "values"):
-            traced, facts = trace_array_boxes(view, look)
+            traced, facts, live = trace_array_boxes(view, look)
             names = {node: name for node, name in traced.names.items() if not node.constant}
-            drawing = draw_view(view, look, names, traced.grads)
-            return Stepper(traced.runs, facts, drawing, look.theme, set_plain(names[root]))
+            room = reserve_room(traced.runs, {}, live is not None)
+            drawing = draw_view(view, look, names, traced.grads, room=room)
+            return step_live_arrays(traced, facts, drawing, live, look)
         view = view_nearest(root, model, limit)
-    traced, facts, drawing, live = trace_array_view(view, look)
-    title = set_plain(traced.names[[*view.ids][-1]])
+    return step_live_arrays(*trace_array_view(view, look), look)
+
+
+def step_live_arrays(
+    traced: Trace, facts: list[Facts], drawing: Drawing, live: "LiveArrays | None", look: Options
+) -> "Stepper":
+    """Make the page of a graph of Arrays, which replays its numbers if `live` is None."""
+    title = set_plain([*traced.names.values()][-1])
     if live is None:
         return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
     return Stepper(

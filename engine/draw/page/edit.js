@@ -43,6 +43,7 @@ function createEditor(view, changes, page) {
   // Marks the numbers that can be changed, and those that have been.
   function showMarks() {
     const mark = (id, name, on) => page.parts(id).forEach((element) => element.classList.toggle(name, on));
+    for (const [id, leaves] of page.boxes ?? []) mark(id, "changed", leaves.some(isChanged));
     facts.forEach(({ id, leaves }, i) => {
       if (leaves) mark(id, "changed", leaves.some((k) => facts[k].id === id && isChanged(k)));
       if (!id || !isLeaf(i) || placeOf.get(id) !== i) return;
@@ -55,23 +56,14 @@ function createEditor(view, changes, page) {
 
   // Returns the controls of a leaf, or of the leaves in a box.
   function createControls(i) {
-    const { leaves = [] } = facts[i] ?? {}, rows = leaves.slice(0, MOST_CONTROLS).map((k) => [k, createRow(k)]).filter(([, row]) => row);
-    if (!rows.length) return createRow(i);
-    const list = document.createElement("div");
-    list.className = "controls";
-    for (const [k, row] of rows) list.append(createText("label", shortenLeaf(facts[k].name, facts[i].name)), row);
-    if (leaves.length > MOST_CONTROLS) list.append(createText("more", `and ${leaves.length - MOST_CONTROLS} more, in the list above`));
-    return Object.assign(list, { update: () => rows.forEach(([, row]) => row.update?.()) });
+    const { leaves, name } = facts[i] ?? {};
+    return (leaves && listControls(leaves, createRow, (k) => shortenLeaf(facts[k].name, name))) || createRow(i);
   }
 
   // Returns the name of a leaf without that of its box.
   function shortenLeaf(name, box) {
     const path = box.replace(/(^|\.)(\d+)(?=\.|$)/g, "[$2]"); // as Python writes it
     return (name.startsWith(path) && name.slice(path.length).replace(/^[., ]+/, "")) || name;
-  }
-
-  function createText(kind, text) {
-    return Object.assign(document.createElement("span"), { className: kind, textContent: text, title: text });
   }
 
   // Returns the controls of a leaf: its number, and what it was.
@@ -135,4 +127,15 @@ function createEditor(view, changes, page) {
   }
 
   return { ...changes, createControls, showMarks, choose: page.select };
+}
+
+// Returns the controls of several leaves below each other; null if none can change.
+function listControls(leaves, create, name) {
+  const rows = leaves.slice(0, MOST_CONTROLS).map((k) => [k, create(k)]).filter(([, row]) => row), list = document.createElement("div");
+  if (!rows.length) return null;
+  list.className = "controls";
+  const createText = (kind, text) => Object.assign(document.createElement("span"), { className: kind, textContent: text, title: text });
+  for (const [k, row] of rows) list.append(createText("label", name(k)), row);
+  if (leaves.length > MOST_CONTROLS) list.append(createText("more", `and ${leaves.length - MOST_CONTROLS} more, in the list above`));
+  return Object.assign(list, { update: () => rows.forEach(([, row]) => row.update?.()) });
 }
