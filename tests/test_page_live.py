@@ -11,7 +11,7 @@ from browsers import chromium, fields
 from engine import Value, topological
 from engine.draw import step
 from engine.draw.look.theme import format_number
-from nn import MLP
+from nn import MLP, losses
 from strategies import examples
 
 
@@ -263,3 +263,16 @@ def test_a_change_computes_one_layout(page):
     count = layout_counter(page)
     page.evaluate("stepgrad.set('x1', 1.75); document.body.offsetHeight")
     assert count() == 1
+
+
+def test_a_number_that_is_drawn_twice_changes_in_both_places(page, tmp_path):
+    y, z = Value(1.0).detach(), MLP(2, [2, 1], "tanh", rng=0)
+    y.label = "y"
+    loss = losses.binary_cross_entropy([z([0.5, -1.0])], [y])
+    step(loss, z, level="values").save(tmp_path / "twice.html")
+    tab = page.context.browser.new_page()
+    tab.goto((tmp_path / "twice.html").as_uri() + "#step=99&value=y&set=y:0.3")
+    place = topological(loss).index(y)
+    drawn = tab.locator(f"g[id$='-v{place}'] .number, g[data-of=v{place}] .number")
+    assert drawn.all_text_contents() == ["0.3", "0.3"]
+    tab.close()
