@@ -108,10 +108,24 @@ def test_a_number_is_dragged_typed_and_moved_by_keys(page):
     field.fill("two")
     field.press("Enter")
     assert (read(), field.get_attribute("aria-invalid")) == (-0.49, "true")
+    field.press("Escape")  # out of the field, which shows the number again
+    assert (field.input_value(), field.get_attribute("aria-invalid")) == ("−0.49", "false")
     assert "changed" in page.get_attribute("g[id$='-v0']", "class")
     page.click("[data-do=reset]")
     assert read() == 2.0
     assert "changed" not in page.get_attribute("g[id$='-v0']", "class")
+
+
+def test_the_wheel_changes_the_selected_number_in_the_drawing(page):
+    read = lambda: page.evaluate("['x1', 'w1'].map((name) => stepgrad.get(name).data)")
+    places = [page.locator(f"g[id$='-v{i}'] .number").bounding_box() for i in (0, 1)]
+    points = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in places]
+    page.mouse.click(*points[0])
+    for point, turn in zip([*points, points[0]], [-100, -100, 300], strict=True):
+        page.mouse.move(*point)
+        page.mouse.wheel(0, turn)
+        page.wait_for_timeout(50)
+        assert read() == ([2.1, -3] if turn < 0 else [2, -3])
 
 
 def test_the_address_holds_changed_numbers(page):

@@ -34,6 +34,17 @@ function createEditor(view, changes, page) {
   drawing.addEventListener("pointerup", end);
   drawing.addEventListener("pointercancel", end);
 
+  // The wheel changes the selected number; elsewhere it scrolls.
+  drawing.addEventListener("wheel", (event) => {
+    const i = findNumber(event.target, event);
+    if (i !== undefined && i === page.selected() && !event.ctrlKey && !event.metaKey) turn(i, event);
+  }, { passive: false });
+
+  function turn(i, event) {
+    event.preventDefault();
+    if (event.deltaY) nudge(i, event.deltaY < 0 ? 1 : -1);
+  }
+
   // Returns the place of the leaf whose number an element of the drawing shows.
   function findNumber(element, event) {
     const i = placeOf.get(page.idAt(element, event));
@@ -92,10 +103,8 @@ function createEditor(view, changes, page) {
       nudge(i, steps * (event.shiftKey ? 10 : 1));
     });
     input.addEventListener("change", () => enter(i, input));
-    input.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      nudge(i, event.deltaY < 0 ? 1 : -1);
-    }, { passive: false });
+    input.addEventListener("blur", () => row.update()); // the number again, in place of a text that is none
+    input.addEventListener("wheel", (event) => turn(i, event), { passive: false });
     const minus = createButton("−", () => nudge(i, -1), "Smaller"), plus = createButton("+", () => nudge(i, 1), "Larger");
     const was = createButton("", () => set([[i, first(i)]]), "Reset this number");
     was.className = "was";
@@ -104,6 +113,7 @@ function createEditor(view, changes, page) {
       const text = writeNumber(data[i]);
       if (document.activeElement !== input || readNumber(input.value) !== data[i]) input.value = text;
       input.classList.remove("invalid");
+      input.setAttribute("aria-invalid", false);
       was.textContent = `was ${live.write(first(i))}`;
       was.hidden = !isChanged(i);
     };

@@ -233,6 +233,7 @@ function mountTraining(root, data) {
     close: () => overlay.dialog.close(),
     // Takes n steps, and returns the losses.
     train(n) {
+      if (!(n >= 0)) throw new TypeError(`expected a number of steps, got ${n}`);
       const losses = [];
       for (let k = 0; k < n; k += 1) {
         step();
