@@ -588,8 +588,10 @@ def write_title(root: Value, notation: Notation) -> str:
         if isinstance(node, Value) and node.op is not None and (node is root or not node.label):
             inputs, _ = get_inputs(node)
             size = sum(sizes[x] for x in inputs)
+            if size > LONGEST_TITLE:  # the formula of a long sum nests as deeply
+                continue
             formula = build_formula(node.op, [parts[x] for x in inputs])
-            if size <= LONGEST_TITLE and len(to_text(formula)) <= LONGEST_TITLE:
+            if len(to_text(formula)) <= LONGEST_TITLE:
                 parts[node], sizes[node] = formula, size
     name, text = notation.text(root), to_text(parts[root])
     return f"{name} = {text}" if root.label and name != text else text
