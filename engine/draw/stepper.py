@@ -92,7 +92,7 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of Values compute their numbers. Networks and boxes of more than 6,000 values, and Arrays
+    Pages of Values compute their numbers. Networks and boxes of more than 15,000 values, and Arrays
     with more than 100 elements in all, only replay them. Drag an underlined number or the line of a
     weight, or select a leaf and type another number: both passes follow. A network and its opened
     neurons change together. In a script of the page,
@@ -172,7 +172,7 @@ def make_stepper(
         return step_network(root, model, look, limit)
     if level is None and model is not None:
         network = find_network(root, model)
-        if network is not None and sum(network.counts) <= limit:
+        if network is not None and sum(network.counts[1:]) <= limit:
             return step_network(root, model, look, limit, network)
     return step_graph(root, model, level, look, limit, has_direction=has_direction)
 
@@ -344,7 +344,7 @@ def step_network(
             f"step(level='network') expects a network of Values, got {model!r}; its to_scalar() "
             "returns one"
         )
-    if (neurons := sum(network.counts)) > limit:
+    if (neurons := sum(network.counts[1:])) > limit:  # inputs have no steps
         raise ValueError(
             f"expected at most {limit:,} neurons to step through, got {neurons:,}; write "
             "level='layers', or raise limit"

@@ -57,7 +57,7 @@ def train_page(
     gradients. Each neuron of a network with one or two inputs has a picture of its output over
     them. Click a neuron or a sample to see its numbers at this step. A button steps through its
     graph, as `engine.draw.step` does: the loss of this sample, or the neuron with the gradient that
-    it receives. The graph of a loss opens if it has up to 250 values, or up to 6,000 and the model
+    it receives. The graph of a loss opens if it has up to 250 values, or up to 15,000 and the model
     consists of layers with up to 250 neurons in all; otherwise the page says that it is too large.
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as

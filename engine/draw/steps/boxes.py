@@ -35,7 +35,7 @@ from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
-MOST_VALUES = 6000  # of a graph that a page computes
+MOST_VALUES = 15_000  # of a graph that a page computes, such as an MNIST network of 16 neurons
 REPLAYS = (
     "The graph has {count:,} values, more than the {most:,} that a page computes. This page shows "
     "the numbers that Python computed, which cannot be changed."
