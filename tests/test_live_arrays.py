@@ -233,30 +233,45 @@ def test_changed_elements_give_the_frames_of_a_new_graph(script, make):
     compare_paths(script, step(changed))
 
 
-def make_network(seed):
-    """Return a network of Arrays and its loss."""
-    model = vector.MLP(2, [3, 2], "tanh", rng=seed, dtype=float)
-    rng = np.random.default_rng(seed)
-    for layer in model.layers:
-        layer.bias.data = rng.normal(size=layer.bias.shape)
-    loss = ((model(normal(rng, 4, 2)) - 1.0) ** 2).mean()
-    return loss, model
+class Twice(vector.Module):
+    """A norm, and a layer that is applied twice and skipped the second time."""
+
+    def __init__(self, rng):
+        self.layer = vector.Dense(2, 2, "tanh", rng=rng, dtype=float)
+        self.norm = vector.LayerNorm(2, dtype=float)
+
+    def __call__(self, X):
+        h = self.layer(self.norm(X))
+        return h + self.layer(h)
 
 
-@pytest.mark.parametrize("level", ["layers", "blocks", ["layers.0"], ["layers.1"]])
-def test_changed_elements_give_the_frames_of_new_boxes(script, level):
+def make_model(make, seed):
+    """Return the loss of a model of Arrays, and the model."""
+    model, rng = make(seed), np.random.default_rng(seed)
+    for p in model.parameters():
+        p.data = rng.normal(size=p.shape)
+    return ((model(normal(rng, 2, 2)) - 1.0) ** 2).mean(), model
+
+
+MODELS = [lambda seed: vector.MLP(2, [3, 2], "tanh", rng=seed, dtype=float), Twice]
+
+
+@pytest.mark.parametrize("make", MODELS, ids=["mlp", "twice"])
+@pytest.mark.parametrize("level", ["layers", "blocks", "first"])
+def test_changed_elements_give_the_frames_of_new_boxes(script, make, level):
     """Norms of gradients that arrive in stages, those of parameters, and arrays beside boxes."""
-    (root, model), (changed, _) = make_network(1), make_network(2)
+    (root, model), (changed, other) = make_model(make, 1), make_model(make, 2)
+    if level == "first":
+        level = ["layers.0" if hasattr(model, "layers") else "layer"]
     page = step(root, model, level=level)
     open_page(script, page)
     compare(script, page)
+    expected = step(changed, other, level=level)
     names = choose_array_names(topological(root), ".4g")
     for node, name in zip(topological(changed), names, strict=True):
         node.label = name
     change(script, changed)
-    for node in topological(changed):
-        node.label = ""
-    compare(script, step(*make_network(2), level=level))
+    compare(script, expected)
     compare_numbers(script, changed, rtol=1e-12, atol=1e-14)
 
 
