@@ -67,7 +67,7 @@ function mountTraining(root, data) {
     find(".epochs").textContent = trainer.epoch.toLocaleString("en");
     find(".loss").textContent = format(loss, 4);
     find(".accuracy").textContent = accuracy === null ? "" : `${Number((100 * accuracy).toFixed(1))} %`;
-    find(".heading").textContent = shown && field ? shown.name : "output";
+    find(".heading").textContent = shown && field ? shown.name : result.title;
     find(".alarm").textContent = alarm;
     if (!playing || now - inspected > 150) inspect(now);
     cost = 0.7 * cost + 0.3 * (performance.now() - start);
