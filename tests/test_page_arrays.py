@@ -27,7 +27,7 @@ def page(tmp_path_factory):
     """Yield the page, which reports no error and makes no request."""
     file, troubles = tmp_path_factory.mktemp("arrays") / "classifier.html", []
     step(classifier()).save(file)
-    assert file.stat().st_size < 162_500
+    assert file.stat().st_size < 163_000
     with chromium() as browser:
         page = browser.new_page(reduced_motion="reduce", viewport={"width": 1400, "height": 900})
         page.on("console", lambda message: troubles.append(message.text))
