@@ -378,13 +378,23 @@ def test_matrices_have_the_texts_and_colours_of_python(script, xs, wide):
             assert answer[2] == coarse
 
 
-def test_a_page_replays_a_row_that_cannot_be_recorded():
-    """So does a page of more than 100 elements; only the first one says why."""
+def test_a_page_that_replays_its_numbers_says_why():
     bent = Op("bent", lambda x: exp(np.sort(x)), lambda out, x: out)
     x = Array([1.0, 2.0], "x")
     stepper = step(bent(x).sum())
     assert stepper.graph is None
     assert "replays its numbers: row 'bent' cannot be recorded" in stepper.frames[0].note
-    large = step(Array(np.ones(101), "x").sum())
-    assert large.graph is None
-    assert "replays" not in large.frames[0].note
+    model = vector.MLP(10, [8, 1], rng=0)
+    loss = model(np.ones((1, 10), np.float32)).sum()
+    mixed = (x.astype(np.float32) * 2.0).sum()
+    count = sum(x.size for x in topological(loss))
+    for page, reason in (
+        (step(Array(np.ones(101), "x").sum()), "have 102 elements, and a page computes up to 100"),
+        (
+            step(loss, model, level="layers"),
+            f"have {count} elements, and a page computes up to 100",
+        ),
+        (step(mixed), "have the dtypes float32, float64"),
+    ):
+        assert page.graph is None
+        assert f"replays its numbers: its arrays {reason}." in page.frames[0].note

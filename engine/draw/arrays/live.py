@@ -56,11 +56,15 @@ class LiveArrays(NamedTuple):
     graph: LiveGraph
 
 
-def can_compute(order: Sequence[Any]) -> bool:
-    """Return whether a page computes a graph of Arrays: a small one, with a single dtype."""
+def find_obstacle(order: Sequence[Any]) -> str:
+    """Return why a page does not compute a graph of Arrays; "" for a small one of one dtype."""
     sizes = [node.data.size for node in order]
-    dtypes = {node.data.dtype for node in order if not node.constant}
-    return sum(sizes) <= MOST_ELEMENTS and min(sizes) > 0 and len(dtypes) == 1
+    dtypes = {str(node.data.dtype) for node in order if not node.constant}
+    if sum(sizes) > MOST_ELEMENTS:
+        return f"its arrays have {sum(sizes):,} elements, and a page computes up to {MOST_ELEMENTS}"
+    if min(sizes) == 0:
+        return "an array is empty"
+    return f"its arrays have the dtypes {', '.join(sorted(dtypes))}" if len(dtypes) > 1 else ""
 
 
 def record_rows(order: Sequence[Any]) -> dict[Any, Row]:
@@ -82,13 +86,14 @@ def record_rows(order: Sequence[Any]) -> dict[Any, Row]:
 
 
 def record_small(order: Sequence[Node]) -> tuple[dict[Any, Row], str]:
-    """Return the rows of a small graph; of one that cannot be recorded, none and the reason."""
-    if not can_compute(order):
-        return {}, ""
-    try:
-        return record_rows(order), ""
-    except Exception as problem:  # a user's row may raise anything when it gets symbols
-        return {}, f"This page replays its numbers: {problem.__notes__[-1]}."
+    """Return the rows of a graph that a page computes; of another one, none and the reason."""
+    obstacle = find_obstacle(order)
+    if not obstacle:
+        try:
+            return record_rows(order), ""
+        except Exception as problem:  # a user's row may raise anything when it gets symbols
+            obstacle = problem.__notes__[-1]
+    return {}, f"This page replays its numbers: {obstacle}."
 
 
 def is_single(order: Sequence[Any]) -> bool:
