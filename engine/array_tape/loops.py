@@ -9,6 +9,7 @@ is writable, each process compiles its own code.
 
 import ctypes
 import os
+import struct
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -22,6 +23,8 @@ import numpy as np
 
 HEAD = object.__basicsize__  # bytes of a NumPy array object before the address of its data
 FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without the GIL
+SLOTS = {"float64": "d", "float32": "f4x", "bool": "?7x"}  # a number in 8 bytes, by dtype
+SIZES = struct.Struct("=2q")
 DIGEST = 32  # bytes of a checksum
 LOCK = RLock()
 # NumPy's order of a sum along a contiguous axis: blocks of up to 128 elements, each in 8 parts,
@@ -73,28 +76,22 @@ class Loop:
     """
 
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
-        self.numbers = numbers
         make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays)
         self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}", make)
-        self.function = FUNCTION(self.address)
+        self.function, self.count = FUNCTION(self.address), len(numbers)
+        # bytes of the numbers as the function reads them, and of the addresses of the arrays
+        self.pack_numbers = struct.Struct("=" + "".join([SLOTS[x] for x in numbers])).pack
+        self.pack_addresses = struct.Struct(f"={len(arrays)}q").pack
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
-        numbers = self.make_numbers(values[: len(self.numbers)])
-        arrays = values[len(self.numbers) :]
-        addresses = (ctypes.c_int64 * len(arrays))(*map(address_of, arrays))
-        self.function(addresses, (ctypes.c_int64 * 2)(m, n), None, address_of(numbers))
-
-    def make_numbers(self, numbers: Sequence[Any]) -> np.ndarray:
-        """Return numbers as the function reads them: each in a slot of 8 bytes."""
-        slots = np.zeros(len(numbers) + 1)
-        for i, (number, dtype) in enumerate(zip(numbers, self.numbers, strict=True)):
-            slots[i : i + 1].view(dtype)[0] = number
-        return slots
+        numbers, arrays = values[: self.count], values[self.count :]
+        addresses = self.pack_addresses(*map(address_of, arrays))
+        self.function(addresses, SIZES.pack(m, n), None, self.pack_numbers(*numbers))
 
 
-def address_of(x: np.ndarray) -> int:
+def address_of(x: np.ndarray, read: Callable[[int], Any] = ctypes.c_int64.from_address) -> int:
     """Return the address of the first element of an array."""
-    return ctypes.c_int64.from_address(id(x) + HEAD).value
+    return read(id(x) + HEAD).value
 
 
 def load_runner() -> Callable[..., None]:

@@ -108,7 +108,7 @@ def plan_kernel(step: Any) -> NativeCall | None:
     m, n, *numbers = step.numbers
     if m * n > SMALL_LOOP or not isinstance(step.f, Loop):
         return None
-    slots = step.f.make_numbers(numbers)
+    slots = np.frombuffer(step.f.pack_numbers(*numbers) or bytes(8), np.int64)
     arrays = (*step.args, *step.outs)
     return NativeCall(step.f.address, address_of(slots), arrays, [m, n], [], slots)
 

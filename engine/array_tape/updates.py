@@ -35,17 +35,21 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         first = arrays[0]
-        if not all(type(x) is np.ndarray and x.dtype == first.dtype in DTYPES for x in arrays):
+        shape, dtype = first.shape, first.dtype
+        if not all([type(x) is np.ndarray and x.dtype == dtype in DTYPES for x in arrays]):
             # A gradient of 0.0, or dtypes for which no loop is compiled.
             return call_quietly(update.run_steps, arrays, numbers, first.size)
-        known = call_quietly(update.bind, numbers, first.dtype)
-        if first.dtype not in loops:
-            of = lambda count: [str(first.dtype)] * count
-            loops[first.dtype] = compile_source(text, of(len(known)), of(len(arrays) + new_count))
+        is_double = dtype == np.float64
+        known = update.numbers(*numbers) if is_double else update.bind(numbers, dtype)
+        loop = loops.get(dtype)
+        if loop is None:
+            of = lambda count: [str(dtype)] * count
+            loop = loops[dtype] = compile_source(text, of(len(known)), of(len(arrays) + new_count))
         new = [] if spare is None else [spare]
-        new += [np.empty(first.shape, first.dtype) for _ in range(new_count - len(new))]
-        flat = [x.ravel() for x in (*arrays, *new)]  # copies of arrays that are not in C order
-        loops[first.dtype](first.size, 1, *known, *flat)
+        new += [np.empty(shape, dtype) for _ in range(new_count - len(new))]
+        # Copies of arrays that are not in C order.
+        flat = [x if x.flags.c_contiguous else x.ravel() for x in arrays]
+        loop(first.size, 1, *known, *flat, *new)
         return new
 
     return run

@@ -181,8 +181,8 @@ class InPlace:
         if COMPILER and self.loop is None:
             self.loop = COMPILER[0](self)
         if self.loop:
-            count = min(cores(), first.size // block)
-            if count < 2:
+            count = first.size // block
+            if count < 2 or (count := min(cores(), count)) < 2:
                 return self.loop(arrays, numbers, spare)
             block = math.ceil(first.size / count)
         return call_quietly(self.run_steps, arrays, numbers, block, spare)
@@ -205,7 +205,8 @@ class InPlace:
         bound = self.bound  # which another thread may replace
         if bound[:2] != (numbers, dtype):
             # NumPy handles an array of one number in half the time of a float.
-            bound = numbers, dtype, [np.array(x, dtype) for x in self.numbers(*numbers)]
+            with np.errstate(over="ignore"):
+                bound = numbers, dtype, [np.array(x, dtype) for x in self.numbers(*numbers)]
             self.bound = bound
         return bound[2]
 

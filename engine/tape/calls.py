@@ -1,6 +1,7 @@
 """Calls of a function under `jit` as rows of a graph: one call, or a batch of them."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,6 +13,7 @@ from engine.tape.arguments import Arguments
 from engine.tape.replay import Replay
 from engine.value import Value
 from engine.watch import hooks
+from engine.watch.gradient_warnings import WAITING
 
 
 def check_is_array(g: object) -> None:
@@ -21,6 +23,9 @@ def check_is_array(g: object) -> None:
             "jit supports backward() only; differentiate the function itself for derivatives of "
             "derivatives"
         )
+
+
+NO_FLOATS = np.zeros(0)
 
 
 class CallRow(ArrayOp):
@@ -63,7 +68,7 @@ class OneCall(CallRow):
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
         self.constants: list[float] | None = None
         self.integers = replay.selections.evaluate(arguments.integers)
-        self.floats = np.array(arguments.floats)
+        self.floats = np.array(arguments.floats) if arguments.floats else NO_FLOATS
         self.selected = np.empty(replay.selections.inputs, np.int64)
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
@@ -75,8 +80,7 @@ class OneCall(CallRow):
                 self.constants = replay.forward(
                     flat, self.integers, self.floats, self.selected, self.constants
                 )
-                outputs = replay.machine.shared[replay.machine.outputs]
-                self.outputs = outputs[0] if replay.single else outputs
+                self.outputs = replay.machine.shared[replay.outputs]
         return self.outputs
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
@@ -180,7 +184,9 @@ class Result(Array):
             super().backward()
             return
         (flat,) = self._x
-        observer.before_backward(self, [flat, self], self._grad is not None)
+        is_current = flat._data is self._dx[0] and self._grad is None and isfinite(self._data)
+        if WAITING or not is_current:
+            observer.before_backward(self, [flat, self], self._grad is not None)
         row: Any = self.op
         self._grad = np.array(1.0, self._data.dtype)
         flat._receive(row.pull_parameters(self._grad, self._data, self._dx[0]))

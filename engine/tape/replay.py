@@ -148,6 +148,10 @@ class Replay:
         selected = self.graph.inputs[: self.selections.inputs]
         self.order = np.argsort(-selected, kind="stable")
         self.machine = self.make_machine(batched=False)
+        # The registers of the outputs and of their gradients; a single one is a number.
+        outputs, seeds = self.machine.outputs, self.machine.seeds
+        self.outputs: Any = int(outputs[0]) if nodes.single else outputs
+        self.seeds: Any = int(seeds[0]) if nodes.single else seeds
         self.templates = [
             getattr(x, "template", x.operator if isinstance(x, Branch) else "")
             for x in nodes.branches
@@ -241,7 +245,7 @@ class Replay:
     def backward(self, seeds: np.ndarray, selected: np.ndarray, size: int) -> np.ndarray:
         """Return the gradients of the parameters, of which there are `size`."""
         machine = self.machine
-        machine.shared[machine.seeds] = seeds
+        machine.shared[self.seeds] = seeds
         machine.run(machine.code[BACKWARD], machine.shared)
         out = np.empty(size, machine.shared.dtype)
         collect_gradients(
