@@ -76,22 +76,24 @@ class Loop:
     """
 
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
-        make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays)
-        self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}", make)
+        make = lambda name: compiler().build_loop(
+            name, source, PAIRWISE, numbers, arrays, HEAD
+        )
+        self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}{HEAD}", make)
         self.function, self.count = FUNCTION(self.address), len(numbers)
-        # bytes of the numbers as the function reads them, and of the addresses of the arrays
+        # bytes of the numbers as the function reads them, and of the addresses of array objects
         self.pack_numbers = struct.Struct("=" + "".join([SLOTS[x] for x in numbers])).pack
-        self.pack_addresses = struct.Struct(f"={len(arrays)}q").pack
+        self.pack_objects = struct.Struct(f"={len(arrays)}q").pack
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
         numbers, arrays = values[: self.count], values[self.count :]
-        addresses = self.pack_addresses(*map(address_of, arrays))
-        self.function(addresses, SIZES.pack(m, n), None, self.pack_numbers(*numbers))
+        objects = self.pack_objects(*map(id, arrays))
+        self.function(objects, SIZES.pack(m, n), None, self.pack_numbers(*numbers))
 
 
-def address_of(x: np.ndarray, read: Callable[[int], Any] = ctypes.c_int64.from_address) -> int:
+def address_of(x: np.ndarray) -> int:
     """Return the address of the first element of an array."""
-    return read(id(x) + HEAD).value
+    return ctypes.c_int64.from_address(id(x) + HEAD).value
 
 
 def load_runner() -> Callable[..., None]:

@@ -34,11 +34,11 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
         numbers: tuple[float, ...],
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        first = arrays[0]
-        shape, dtype = first.shape, first.dtype
-        if not all([type(x) is np.ndarray and x.dtype == dtype in DTYPES for x in arrays]):
+        shape, dtype = arrays[0].shape, arrays[0].dtype
+        is_plain = [type(x) is np.ndarray and x.dtype == dtype for x in arrays]
+        if dtype not in DTYPES or not all(is_plain):
             # A gradient of 0.0, or dtypes for which no loop is compiled.
-            return call_quietly(update.run_steps, arrays, numbers, first.size)
+            return call_quietly(update.run_steps, arrays, numbers, arrays[0].size)
         is_double = dtype == np.float64
         known = update.numbers(*numbers) if is_double else update.bind(numbers, dtype)
         loop = loops.get(dtype)
@@ -49,7 +49,7 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
         new += [np.empty(shape, dtype) for _ in range(new_count - len(new))]
         # Copies of arrays that are not in C order.
         flat = [x if x.flags.c_contiguous else x.ravel() for x in arrays]
-        loop(first.size, 1, *known, *flat, *new)
+        loop(arrays[0].size, 1, *known, *flat, *new)
         return new
 
     return run

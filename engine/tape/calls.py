@@ -180,7 +180,7 @@ class Result(Array):
     __slots__ = ()
 
     def backward(self) -> None:
-        if hooks.observed or self.size != 1 or self.constant:
+        if hooks.observed or self._data.size != 1 or self.constant:
             super().backward()
             return
         (flat,) = self._x
@@ -189,7 +189,11 @@ class Result(Array):
             observer.before_backward(self, [flat, self], self._grad is not None)
         row: Any = self.op
         self._grad = np.array(1.0, self._data.dtype)
-        flat._receive(row.pull_parameters(self._grad, self._data, self._dx[0]))
+        gradient = row.pull_parameters(self._grad, self._data, self._dx[0])
+        if flat._grad is None:
+            flat._grad = gradient  # which is an array of its own, of the dtype of `flat`
+        else:
+            flat._receive(gradient)
 
 
 Result.__name__ = "Array"  # in its repr

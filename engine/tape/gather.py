@@ -104,8 +104,9 @@ def fill_inputs(
     """
     for i in range(parameters):
         shared[i] = flat[i]
+    copies = shared[shared.size - columns.size :]
     for i in range(columns.size):
-        shared[shared.size - columns.size + i] = flat[columns[i]]
+        copies[i] = flat[columns[i]]
     inputs = shared[parameters : parameters + selected.size + floats.size]
     return select_inputs(inputs, flat, others, integers, floats, selections, places, selected)
 

@@ -152,6 +152,7 @@ class Replay:
         outputs, seeds = self.machine.outputs, self.machine.seeds
         self.outputs: Any = int(outputs[0]) if nodes.single else outputs
         self.seeds: Any = int(seeds[0]) if nodes.single else seeds
+        self.columns = self.machine.columns.astype(np.uint32)
         self.templates = [
             getattr(x, "template", x.operator if isinstance(x, Branch) else "")
             for x in nodes.branches
@@ -235,7 +236,7 @@ class Replay:
         self.use_constants(constants)
         wrong = fill_inputs(
             machine.shared, flat, self.others, integers, floats, selections.table,
-            selections.places, selected, machine.columns, machine.parameters,
+            selections.places, selected, self.columns, machine.parameters,
         )  # fmt: skip
         if wrong >= 0:
             selections.refuse_selection(wrong, integers.tolist())
