@@ -168,7 +168,7 @@ class Optimizer:
             parameters = list(compress(parameters, active))
             memories = list(compress(memories, active))
             is_array = is_array and list(compress(is_array, active))
-        rate, shrink, decay = self.lr * self.scale(), self.weight_decay, ""
+        rate, shrink, decay = self._lr * self.scale(), self.weight_decay, ""
         if shrink:
             decay = "decoupled" if self.decoupled else "coupled"
             shrink = 1.0 - self.lr * shrink if self.decoupled else shrink

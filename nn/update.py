@@ -102,10 +102,8 @@ def array_tools() -> ModuleType:
 
 def memory_arrays(memory: Memory, names: tuple[str, ...], data: "np.ndarray") -> list["np.ndarray"]:
     """Return the memory of an array parameter; numbers, as before the first step, become arrays."""
-    arrays = []
-    for name in names:
-        array = memory[name]
-        if isinstance(array, float):
-            array = memory[name] = array_tools().np.full_like(data, array, order="C")
-        arrays.append(array)
+    arrays: list[Any] = [memory[name] for name in names]
+    for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
+        if type(x) is float:
+            arrays[i] = memory[name] = array_tools().np.full_like(data, x, order="C")
     return arrays

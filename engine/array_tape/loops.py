@@ -11,7 +11,7 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -86,7 +86,10 @@ class Loop:
         self.pack_objects = struct.Struct(f"={len(arrays)}q").pack
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
-        numbers, arrays = values[: self.count], values[self.count :]
+        self.run(m, n, values[: self.count], values[self.count :])
+
+    def run(self, m: int, n: int, numbers: Iterable[Any], arrays: Iterable[np.ndarray]) -> None:
+        """Call the function."""
         objects = self.pack_objects(*map(id, arrays))
         self.function(objects, SIZES.pack(m, n), None, self.pack_numbers(*numbers))
 

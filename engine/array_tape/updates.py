@@ -14,6 +14,7 @@ from engine.array_tape.kernels import compile_source
 from engine.arrays.in_place import InPlace, call_quietly, join_slots, operands_of
 from engine.instructions import Instruction
 
+DOUBLE = np.dtype(float)
 EXACT = {
     "+": "{} + {}", "-": "{} - {}", "*": "{} * {}", "divide": "{} / {}", "neg": "-{}",
     "abs": "abs({})", "sqrt": "np.sqrt({})", "=": "{}", "<": "{} < {}", "<=": "{} <= {}",
@@ -29,27 +30,29 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     text, new_count = print_update_loop(update)
     loops: dict[np.dtype, Any] = {}
 
+    def compile_for(dtype: np.dtype) -> Any:
+        arrays = [str(dtype)] * (update.arrays + new_count)
+        loops[dtype] = compile_source(text, [str(dtype)] * len(update.known), arrays)
+        return loops[dtype]
+
     def run(
         arrays: Sequence[np.ndarray],
         numbers: tuple[float, ...],
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        shape, dtype = arrays[0].shape, arrays[0].dtype
-        is_plain = [type(x) is np.ndarray and x.dtype == dtype for x in arrays]
-        if dtype not in DTYPES or not all(is_plain):
-            # A gradient of 0.0, or dtypes for which no loop is compiled.
-            return call_quietly(update.run_steps, arrays, numbers, arrays[0].size)
-        is_double = dtype == np.float64
-        known = update.numbers(*numbers) if is_double else update.bind(numbers, dtype)
-        loop = loops.get(dtype)
-        if loop is None:
-            of = lambda count: [str(dtype)] * count
-            loop = loops[dtype] = compile_source(text, of(len(known)), of(len(arrays) + new_count))
+        first = arrays[0]
+        dtype = first.dtype
+        flat = []
+        for x in arrays:
+            if type(x) is not np.ndarray or x.dtype != dtype or dtype not in DTYPES:
+                # A gradient of 0.0, or dtypes for which no loop is compiled.
+                return call_quietly(update.run_steps, arrays, numbers, first.size)
+            flat.append(x if x.flags.c_contiguous else x.ravel())
+        known = update.numbers(*numbers) if dtype == DOUBLE else update.bind(numbers, dtype)
         new = [] if spare is None else [spare]
-        new += [np.empty(shape, dtype) for _ in range(new_count - len(new))]
-        # Copies of arrays that are not in C order.
-        flat = [x if x.flags.c_contiguous else x.ravel() for x in arrays]
-        loop(arrays[0].size, 1, *known, *flat, *new)
+        while len(new) < new_count:
+            new.append(np.empty(first.shape, dtype))
+        (loops.get(dtype) or compile_for(dtype)).run(first.size, 1, known, flat + new)
         return new
 
     return run

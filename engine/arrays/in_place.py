@@ -176,8 +176,6 @@ class InPlace:
         for arrays of integers.
         """
         first = arrays[0]
-        if first.dtype.kind != "f":
-            raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
         if COMPILER and self.loop is None:
             self.loop = COMPILER[0](self)
         if self.loop:
@@ -195,10 +193,12 @@ class InPlace:
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Return the new arrays, computed by NumPy, or in blocks."""
-        bound = self.bind(numbers, arrays[0].dtype)
+        dtype = arrays[0].dtype
+        if dtype.kind != "f":
+            raise TypeError(f"expected arrays of floats, got {dtype}; use .astype(float)")
         if arrays[0].size > block:
             return self.run_in_blocks(arrays, numbers, block, spare)
-        return self.run(*arrays, *bound)
+        return self.run(*arrays, *self.bind(numbers, dtype))
 
     def bind(self, numbers: tuple[float, ...], dtype: np.dtype) -> list[np.ndarray]:
         """Return the numbers that the steps use, rounded to a dtype."""

@@ -27,7 +27,7 @@ from engine.tape.flat_graph import arrange_nodes, order_nodes
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.traced_call import TracedCall
 from engine.tape.values import Leaves, assign_data, assign_gradients
-from engine.value import Value
+from engine.value import ASSIGNED, Value
 from engine.watch import hooks
 from engine.watch.branches import record_branches
 from engine.watch.generators import find_generators, list_states
@@ -138,7 +138,8 @@ class Jit:
         if not self.enabled or (hooks.reading and is_recording()):
             return self._call_function(args, kwargs)
         with self._lock:
-            self._prepare()
+            if self._leaves.assigned is not ASSIGNED[0] or self._changes != CHANGES[0]:
+                self._prepare()
             if self._static:
                 args, kwargs = self._mark_static(args, kwargs)
             call = self._run(args, kwargs)
