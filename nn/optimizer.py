@@ -188,8 +188,9 @@ class Optimizer:
             return
         for p, memory, has_array in zip(parameters, memories, is_array, strict=True):
             if has_array:
-                arrays = memory_arrays(memory, names, p.data) if names else []
-                (p.data,) = update.in_place([p.data, p.grad, *arrays], numbers, block)
+                data = p.data
+                arrays = memory_arrays(memory, names, data) if names else []
+                (p.data,) = update.in_place([data, p.grad, *arrays], numbers, block)
             else:
                 update.move([p], [memory], *numbers)
 

@@ -102,8 +102,10 @@ def array_tools() -> ModuleType:
 
 def memory_arrays(memory: Memory, names: tuple[str, ...], data: "np.ndarray") -> list["np.ndarray"]:
     """Return the memory of an array parameter; numbers, as before the first step, become arrays."""
-    arrays: list[Any] = [memory[name] for name in names]
-    for i, (name, x) in enumerate(zip(names, arrays, strict=True)):
-        if type(x) is float:
-            arrays[i] = memory[name] = array_tools().np.full_like(data, x, order="C")
+    arrays: list[Any] = []
+    for name in names:
+        array = memory[name]
+        if type(array) is float:
+            array = memory[name] = array_tools().np.full_like(data, array, order="C")
+        arrays.append(array)
     return arrays

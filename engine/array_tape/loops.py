@@ -76,9 +76,7 @@ class Loop:
     """
 
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
-        make = lambda name: compiler().build_loop(
-            name, source, PAIRWISE, numbers, arrays, HEAD
-        )
+        make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays, HEAD)
         self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}{HEAD}", make)
         self.function, self.count = FUNCTION(self.address), len(numbers)
         # bytes of the numbers as the function reads them, and of the addresses of array objects

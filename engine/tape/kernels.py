@@ -69,7 +69,8 @@ def compute(f, x, y):
 RUN = """
 def run(code, data):
     runs, total = np.int64(code[0]), np.int64(code[1])
-    heads, operands = code[2 : 2 + 6 * runs].reshape(6, runs), code[2 + 6 * runs :].reshape(3, total)
+    heads = code[2 : 2 + 6 * runs].reshape(6, runs)
+    operands = code[2 + 6 * runs :].reshape(3, total)
     opcodes, ends, begins, terms, counts, steps = (
         heads[0], heads[1], heads[2], heads[3], heads[4], heads[5]
     )
