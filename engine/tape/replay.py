@@ -65,7 +65,7 @@ class Selections:
         starts: dict[tuple[int, ...], int] = {}
         places: list[int] = []
         names: list[str] = []
-        width, rows, start = [], [], []
+        width, rows, start, least = [], [], [], []
         self.indices = []
         for selection in recording.selections.values():
             key = selection.key
@@ -76,12 +76,14 @@ class Selections:
             start.append(starts[key])
             rows.append(len(selection.rows))
             width.append(len(selection.leaves))
+            least.append(selection.least)
             self.indices.append(selection.chosen)
         for number in recording.numbers.values():
             names.append("the list")
             start.append(0)
             rows.append(number.length)
             width.append(0)
+            least.append(number.least)
             self.indices.append(number.chosen)
         self.names = names
         self.leaves = sum(width)
@@ -92,7 +94,7 @@ class Selections:
         self.computed = [index for index in self.indices if index.place is None]
         computed = iter(range(count, count + len(self.computed)))
         argument = [next(computed) if x.place is None else x.place for x in self.indices]
-        self.table = np.array([argument, start, rows, width], np.int64).T.copy()
+        self.table = np.array([argument, start, rows, width, least], np.int64).T.copy()
         self.inputs = sum(max(x, 1) for x in width)
 
     def evaluate(self, integers: Integers) -> np.ndarray:
