@@ -154,6 +154,16 @@ def test_floats_that_a_residual_connection_adds_are_inputs(xs):
     assert heads == {"layer", "+"}
 
 
+@pytest.mark.parametrize("norm", ["rms_norm", "layer_norm"])
+def test_a_block_of_floats_has_both_residuals(norm):
+    """A sum that the model itself computes does not belong to the layer whose result it takes."""
+    block = scalar.Transformer(4, 2, norm=norm, rng=0)
+    rows = block([[1.0, 2.0, 3.0, 4.0], [0.5, 1.5, 2.5, -1.0]])
+    parts = build_view(total([x for row in rows for x in row]), block, "blocks").parts
+    lines = Counter(part.lines[0].split("   ")[0] for part in parts)
+    assert (lines["+ residual"], lines["inputs"]) == (2, 1)
+
+
 class Pairs(Module):
     """A module whose call is a generator."""
 
