@@ -7,6 +7,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from engine import graph
 from engine.node import Node
 from engine.support.freezing import CHANGES
 from engine.watch.gradient_warnings import WAITING, warn
@@ -190,7 +191,12 @@ class Optimizer:
             if has_array:
                 data = p.data
                 arrays = memory_arrays(memory, names, data) if names else []
-                (p.data,) = update.in_place([data, p.grad, *arrays], numbers, block)
+                (new,) = update.in_place([data, p.grad, *arrays], numbers, block)
+                if isinstance(p, Node):  # which has this shape and dtype
+                    p._data = new
+                    graph.observer.assigned(p)
+                else:
+                    p.data = new
             else:
                 update.move([p], [memory], *numbers)
 
@@ -200,6 +206,8 @@ class Optimizer:
             from nn.flat_update import FlatUpdate
 
             self._flat = FlatUpdate()
+        elif self._flat.data is None and len(parameters) == 1:  # as the first step has shown
+            return False
         return self._flat.move(parameters, memories, *step)
 
     def _check_gradients(self) -> None:

@@ -300,14 +300,15 @@ class Jit:
 
     def _try(self, replay: Replay, arguments: Arguments) -> OneCall | None:
         """Return the numbers of a call, or None if Python would decide differently."""
-        if not replay.accepts(arguments.integers):
+        if replay.integer_decisions and not replay.accepts(arguments.integers):
             return None
         try:
             call = OneCall(replay, arguments)
             call.compute(self._flat._data)
         except (IndexError, ArithmeticError, ValueError):  # the function may catch it
             return None
-        return call if replay.fits(arguments.integers) else None
+        fits = not replay.decisions.all or replay.fits(arguments.integers)
+        return call if fits else None
 
     def _record(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments

@@ -235,7 +235,8 @@ class Replay:
         in use.
         """
         machine, selections = self.machine, self.selections
-        self.use_constants(constants)
+        if constants is not None or self.assigned is not ASSIGNED[0]:
+            self.use_constants(constants)
         wrong = fill_inputs(
             machine.shared, flat, self.others, integers, floats, selections.table,
             selections.places, selected, self.columns, machine.parameters,
