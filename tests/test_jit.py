@@ -662,6 +662,17 @@ def recurrent(ws, xs, gate):
     return h * h
 
 
+def long_memory(ws, xs, forget):
+    """Return the last state of a cell of an LSTM (Hochreiter & Schmidhuber 1997)."""
+    h = c = 0.0
+    for x in xs:
+        gates = [(ws[i] * x + ws[i + 1] * h + ws[i + 2]).sigmoid() for i in range(3)]
+        new = (ws[3] * x + ws[4] * h).tanh()
+        c = (gates[0] * c if forget else c) + gates[1] * new
+        h = gates[2] * c.tanh()
+    return h
+
+
 def attention_to_memory(ws, memory, read):
     """Read from a memory by content, and write, as a neural Turing machine."""
     cells = list(memory)
@@ -690,12 +701,13 @@ def clipped_policy(ws, action, advantage, old):
     ("f", "calls"),
     [
         (recurrent, [([1.0, 2.0], False), ([0.5, -1.0], True), ([3.0] * 5, True)]),
+        (long_memory, [([1.0, 2.0], True), ([0.5], True), ([0.1, 3.0], False), ([-2.0] * 4, True)]),
         (attention_to_memory, [([1.0, 2.0], [0.5]), ([0.1, -2.0], [1.0]), ([1.0] * 3, [1.0, 2.0])]),
         (clipped_policy, [(0, 1.0, 0.5), (1, -1.0, 0.2), (2, 2.0, 0.9), (0, -3.0, 0.4)]),
     ],
 )
 def test_programs_of_users(f, calls):
-    ws = [Value(0.3 * i - 0.5) for i in range(4)]
+    ws = [Value(0.3 * i - 0.5) for i in range(5)]
     fast = check(lambda *args: f(ws, *args), ws, calls)
     assert recordings(fast) <= len(calls)
 
