@@ -1,7 +1,6 @@
 """Calls of a function under `jit` as rows of a graph: one call, or a batch of them."""
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,6 +13,7 @@ from engine.tape.replay import Replay
 from engine.value import Value
 from engine.watch import hooks
 from engine.watch.gradient_warnings import WAITING
+from engine.watch.state import all_finite
 
 
 def check_is_array(g: object) -> None:
@@ -186,11 +186,12 @@ class Result(Array):
             super().backward()
             return
         (flat,) = self._x
-        is_current = flat._data is self._dx[0] and self._grad is None and isfinite(self._data)
+        is_current = flat._data is self._dx[0] and self._grad is None and all_finite(self._data)
         if WAITING or not is_current:
             observer.before_backward(self, [flat, self], self._grad is not None)
         row: Any = self.op
-        self._grad = np.array(1.0, self._data.dtype)
+        data = self._data  # of one element, but perhaps with axes
+        self._grad = np.ones(data.shape, data.dtype) if data.ndim else np.array(1.0, data.dtype)
         gradient = row.pull_parameters(self._grad, self._data, self._dx[0])
         if flat._grad is None:
             flat._grad = gradient  # which is an array of its own, of the dtype of `flat`
