@@ -52,8 +52,8 @@ class CompiledUpdate:
             return call_quietly(self.update.run_steps, arrays, numbers, first.size)
         new = [] if spare is None else [spare]
         new += [np.empty(first.shape, first.dtype) for _ in range(self.new_count - len(new))]
-        flat = [x.ravel() for x in (*arrays, *new)]  # copies of arrays that are not in C order
-        loop(first.size, 1, *self.update.numbers(*numbers), *flat)
+        flat = [x if x.flags.c_contiguous else x.ravel() for x in arrays]
+        loop.run(first.size, 1, self.update.numbers(*numbers), [*flat, *new])
         return new
 
 
