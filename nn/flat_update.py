@@ -79,7 +79,7 @@ def run_loop(update: Any, flats: list[Flat], numbers: tuple[float, ...]) -> bool
     loop = update.find_loop(array.dtype)
     if loop is None:
         return False
-    loop.run(array.size, 1, update.numbers(*numbers), [x.address for x in flats])
+    loop.run(array.size, 1, update.numbers(*numbers), [x.array for x in flats])
     return True
 
 

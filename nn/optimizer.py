@@ -7,6 +7,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from engine import graph
 from engine.node import Node
 from engine.support.freezing import CHANGES
 from engine.watch.gradient_warnings import WAITING, warn
@@ -168,7 +169,7 @@ class Optimizer:
             parameters = list(compress(parameters, active))
             memories = list(compress(memories, active))
             is_array = is_array and list(compress(is_array, active))
-        rate, shrink, decay = self.lr * self.scale(), self.weight_decay, ""
+        rate, shrink, decay = self._lr * self.scale(), self.weight_decay, ""
         if shrink:
             decay = "decoupled" if self.decoupled else "coupled"
             shrink = 1.0 - self.lr * shrink if self.decoupled else shrink
@@ -188,8 +189,14 @@ class Optimizer:
             return
         for p, memory, has_array in zip(parameters, memories, is_array, strict=True):
             if has_array:
-                arrays = memory_arrays(memory, names, p.data) if names else []
-                (p.data,) = update.in_place([p.data, p.grad, *arrays], numbers, block)
+                data = p.data
+                arrays = memory_arrays(memory, names, data) if names else []
+                (new,) = update.in_place([data, p.grad, *arrays], numbers, block)
+                if isinstance(p, Node):  # which has this shape and dtype
+                    p._data = new
+                    graph.observer.assigned(p)
+                else:
+                    p.data = new
             else:
                 update.move([p], [memory], *numbers)
 
@@ -199,6 +206,8 @@ class Optimizer:
             from nn.flat_update import FlatUpdate
 
             self._flat = FlatUpdate()
+        elif self._flat.data is None and len(parameters) == 1:  # as the first step has shown
+            return False
         return self._flat.move(parameters, memories, *step)
 
     def _check_gradients(self) -> None:

@@ -108,10 +108,10 @@ def array_tools() -> ModuleType:
 
 def memory_arrays(memory: Memory, names: tuple[str, ...], data: "np.ndarray") -> list["np.ndarray"]:
     """Return the memory of an array parameter; numbers, as before the first step, become arrays."""
-    arrays = []
+    arrays: list[Any] = []
     for name in names:
         array = memory[name]
-        if isinstance(array, float):
+        if type(array) is float:
             array = memory[name] = array_tools().np.full_like(data, array, order="C")
         arrays.append(array)
     return arrays

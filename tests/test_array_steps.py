@@ -569,6 +569,16 @@ def test_layers_of_arrays_are_stepped():
     assert "layers.0" in str(read_views(stepper.html))
 
 
+def test_what_a_box_sends_to_one_array_is_added_up():
+    model = vector.MLP(2, [2], rng=0, dtype=float)
+    out = model(rng.normal(size=(3, 2)))
+    loss = (out * out - out).sum()
+    frame = next(x for x in step(loss, model, level="layers").frames if x.kind == "backward")
+    loss.backward()
+    size = format_number(norm(out.grad), ".4g")
+    assert frame.note == f"1 gradient with norm {size}, from 3 contributions"
+
+
 def test_levels_of_arrays_are_answered_with_the_remedy():
     model = vector.MLP(2, [3, 1], rng=0, dtype=float)
     loss = (model(rng.normal(size=(4, 2))) ** 2).mean()

@@ -390,6 +390,23 @@ def test_a_network_applied_twice_in_one_loss_is_drawn_once(pairs, heading):
     assert pairs == 1 or {"diff, samples 2, 3", "layers[1].neurons[0].z, sample 5"} <= named
 
 
+def test_a_constant_of_two_steps_is_drawn_at_each_use():
+    """Pages change the numbers of both, and mark the one that a step uses."""
+    y, model = Value(1.0, "y").detach(), MLP(2, [2, 1], "tanh", rng=0)
+    y.label = "y"
+    loss = losses.binary_cross_entropy([model([0.5, -1.0])], [y])
+    order, svg = topological(loss), draw(loss, model).svg
+    uses = [
+        f"e{i}-{k}"
+        for i, node in enumerate(order) for k, x in enumerate(node.inputs) if x is y
+    ]  # fmt: skip
+    found = re.findall(r'<g id="[^"]*-v(\d+)"|<g data-of="v(\d+)" data-at="([^"]*)"', svg)
+    place = str(order.index(y))
+    assert [of or id for id, of, _ in found if place in (id, of)] == [place, place]
+    assert len(uses) == 2
+    assert {at for _, of, at in found if of} < {*uses}
+
+
 def test_constants_made_anew_for_each_neuron_are_one_input():
     """As in micrograd, whose layers call their neurons one by one."""
 

@@ -492,7 +492,7 @@ def test_wrong_arguments_are_refused():
     arrays = model.to_vector()
     with pytest.raises(TypeError, match=r"network of Values.*to_scalar\(\)"):
         step_network(arrays([[1.0, 2.0]]).sum(), arrays, Options(), 100)
-    with pytest.raises(ValueError, match="at most 5 neurons to step through, got 10"):
+    with pytest.raises(ValueError, match="at most 5 neurons to step through, got 8"):
         step(loss, model, level="network", limit=5)
     residual = MLP(2, [2, 1], "linear", rng=0)
     first, last = residual.layers
@@ -667,7 +667,7 @@ def test_models_of_another_form_are_stepped_through_by_values():
         assert not step(model([0.5, -1.0]), model).opened
     loss, model = small()
     assert not step(loss, model, level="values").opened
-    assert not step(loss, model, limit=9).opened  # too many neurons: modules are boxes
+    assert not step(loss, model, limit=7).opened  # too many neurons: modules are boxes
 
 
 # ----------------------------------------------------------------------- boxes instead of circles

@@ -650,6 +650,17 @@ def test_fit_trains_a_model_under_jit(outputs):
     assert results[1] == results[2]
 
 
+@pytest.mark.parametrize("f", [lambda w, x: w * x, lambda w, x: [w * x]])
+def test_results_of_one_element_with_axes(f):
+    """As of a list of one Value, and of a batch of one."""
+    w = Value(3.0)
+    fast = jit(lambda x: f(w, x), [w])
+    for y in (fast(2.0), fast.map([2.0]), fast.map([2.0, 5.0])[:1]):
+        fast.flat.zero_grad()
+        y.backward()
+        assert (y.item(), fast.flat.grad.tolist()) == (6.0, [2.0])
+
+
 # -------------------------------------------------------------------------- programs of many kinds
 
 
@@ -660,6 +671,17 @@ def recurrent(ws, xs, gate):
         new = (ws[0] * x + ws[1] * h + ws[2]).tanh()
         h = new if not gate else (ws[3] * x).sigmoid() * new + (1.0 - (ws[3] * x).sigmoid()) * h
     return h * h
+
+
+def long_memory(ws, xs, forget):
+    """Return the last state of a cell of an LSTM (Hochreiter & Schmidhuber 1997)."""
+    h = c = 0.0
+    for x in xs:
+        gates = [(ws[i] * x + ws[i + 1] * h + ws[i + 2]).sigmoid() for i in range(3)]
+        new = (ws[3] * x + ws[4] * h).tanh()
+        c = (gates[0] * c if forget else c) + gates[1] * new
+        h = gates[2] * c.tanh()
+    return h
 
 
 def attention_to_memory(ws, memory, read):
@@ -690,12 +712,13 @@ def clipped_policy(ws, action, advantage, old):
     ("f", "calls"),
     [
         (recurrent, [([1.0, 2.0], False), ([0.5, -1.0], True), ([3.0] * 5, True)]),
+        (long_memory, [([1.0, 2.0], True), ([0.5], True), ([0.1, 3.0], False), ([-2.0] * 4, True)]),
         (attention_to_memory, [([1.0, 2.0], [0.5]), ([0.1, -2.0], [1.0]), ([1.0] * 3, [1.0, 2.0])]),
         (clipped_policy, [(0, 1.0, 0.5), (1, -1.0, 0.2), (2, 2.0, 0.9), (0, -3.0, 0.4)]),
     ],
 )
 def test_programs_of_users(f, calls):
-    ws = [Value(0.3 * i - 0.5) for i in range(4)]
+    ws = [Value(0.3 * i - 0.5) for i in range(5)]
     fast = check(lambda *args: f(ws, *args), ws, calls)
     assert recordings(fast) <= len(calls)
 

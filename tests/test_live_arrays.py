@@ -25,11 +25,12 @@ from engine.draw.arrays.matrices import (
     format_together,
     measure_levels,
 )
+from engine.draw.arrays.notation import choose_array_names
 from engine.draw.arrays.reductions import reduce_elements
 from engine.draw.page.html import SCRIPTS, read_text
 from engine.draw.page.live import pack_numbers
 from javascript import node as run_node
-from nn import losses
+from nn import losses, vector
 from strategies import examples
 from test_array_rules import CASES
 from test_live import PROGRAM, agree, open_page
@@ -232,6 +233,48 @@ def test_changed_elements_give_the_frames_of_a_new_graph(script, make):
     compare_paths(script, step(changed))
 
 
+class Twice(vector.Module):
+    """A norm, and a layer that is applied twice and skipped the second time."""
+
+    def __init__(self, rng):
+        self.layer = vector.Dense(2, 2, "tanh", rng=rng, dtype=float)
+        self.norm = vector.LayerNorm(2, dtype=float)
+
+    def __call__(self, X):
+        h = self.layer(self.norm(X))
+        return h + self.layer(h)
+
+
+def make_model(make, seed):
+    """Return the loss of a model of Arrays, and the model."""
+    model, rng = make(seed), np.random.default_rng(seed)
+    for p in model.parameters():
+        p.data = rng.normal(size=p.shape)
+    return ((model(normal(rng, 2, 2)) - 1.0) ** 2).mean(), model
+
+
+MODELS = [lambda seed: vector.MLP(2, [3, 2], "tanh", rng=seed, dtype=float), Twice]
+
+
+@pytest.mark.parametrize("make", MODELS, ids=["mlp", "twice"])
+@pytest.mark.parametrize("level", ["layers", "blocks", "first"])
+def test_changed_elements_give_the_frames_of_new_boxes(script, make, level):
+    """Norms of gradients that arrive in stages, those of parameters, and arrays beside boxes."""
+    (root, model), (changed, other) = make_model(make, 1), make_model(make, 2)
+    if level == "first":
+        level = ["layers.0" if hasattr(model, "layers") else "layer"]
+    page = step(root, model, level=level)
+    open_page(script, page)
+    compare(script, page)
+    expected = step(changed, other, level=level)
+    names = choose_array_names(topological(root), ".4g")
+    for node, name in zip(topological(changed), names, strict=True):
+        node.label = name
+    change(script, changed)
+    compare(script, expected)
+    compare_numbers(script, changed, rtol=1e-12, atol=1e-14)
+
+
 def change(script, root):
     """Give the page the numbers of the leaves of another graph, which have labels."""
     leaves = {
@@ -335,13 +378,23 @@ def test_matrices_have_the_texts_and_colours_of_python(script, xs, wide):
             assert answer[2] == coarse
 
 
-def test_a_page_replays_a_row_that_cannot_be_recorded():
-    """So does a page of more than 100 elements; only the first one says why."""
+def test_a_page_that_replays_its_numbers_says_why():
     bent = Op("bent", lambda x: exp(np.sort(x)), lambda out, x: out)
     x = Array([1.0, 2.0], "x")
     stepper = step(bent(x).sum())
     assert stepper.graph is None
     assert "replays its numbers: row 'bent' cannot be recorded" in stepper.frames[0].note
-    large = step(Array(np.ones(101), "x").sum())
-    assert large.graph is None
-    assert "replays" not in large.frames[0].note
+    model = vector.MLP(10, [8, 1], rng=0)
+    loss = model(np.ones((1, 10), np.float32)).sum()
+    mixed = (x.astype(np.float32) * 2.0).sum()
+    count = sum(x.size for x in topological(loss))
+    for page, reason in (
+        (step(Array(np.ones(101), "x").sum()), "have 102 elements, and a page computes up to 100"),
+        (
+            step(loss, model, level="layers"),
+            f"have {count} elements, and a page computes up to 100",
+        ),
+        (step(mixed), "have the dtypes float32, float64"),
+    ):
+        assert page.graph is None
+        assert f"replays its numbers: its arrays {reason}." in page.frames[0].note

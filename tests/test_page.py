@@ -41,7 +41,7 @@ def long_chain():
     """Return a graph of more values than a page computes: it replays their numbers."""
     x = Value(1.0, "x")
     y = x
-    for _ in range(3100):
+    for _ in range(8000):
         y = y * 1.001
     return y
 

@@ -7,7 +7,8 @@ from browsers import check_first_picture, chromium
 from engine import Array, topological
 from engine.draw import step
 from engine.draw.arrays.matrices import describe_matrix
-from nn import losses
+from engine.draw.look.theme import format_number, norm
+from nn import losses, vector
 
 CHANGED = ((0.5, 2.5), (1.5, 0.25), (-0.75, 1.0))
 
@@ -26,7 +27,7 @@ def page(tmp_path_factory):
     """Yield the page, which reports no error and makes no request."""
     file, troubles = tmp_path_factory.mktemp("arrays") / "classifier.html", []
     step(classifier()).save(file)
-    assert file.stat().st_size < 162_500
+    assert file.stat().st_size < 163_000
     with chromium() as browser:
         page = browser.new_page(reduced_motion="reduce", viewport={"width": 1400, "height": 900})
         page.on("console", lambda message: troubles.append(message.text))
@@ -148,3 +149,32 @@ def test_the_tangent_is_that_of_one_element(page):
 def test_a_page_opens_with_its_first_picture(page, tmp_path):
     step(classifier()).save(tmp_path / "page.html")
     check_first_picture(page, tmp_path / "page.html")
+
+
+def test_a_box_shows_the_leaves_inside(page, tmp_path):
+    """Each has its own chosen element; the gradient of the parameters and the result follow."""
+    model = vector.MLP(2, [2, 1], "tanh", rng=0, dtype=float)
+    loss = (model(Array([[1.0, -1.0]], "x")) ** 2).mean()
+    step(loss, model, level="layers").save(tmp_path / "layers.html")
+    tab = page.context.browser.new_page()
+    tab.goto((tmp_path / "layers.html").as_uri())
+    tab.click("g[id$='-b1']")
+    pick = tab.locator("[aria-label='Element of W1']")
+    pick.select_option(label="W1[0,1]")
+    tab.locator("[aria-label='Element of b1']").select_option(label="b1[1]")
+    chosen = tab.locator(".elements option:checked").all_inner_texts()
+    assert chosen == ["W1[0,1]", "b1[1]"]
+    assert tab.locator(".facts > select option:checked").inner_text() == "layers.0 (4 nodes)"
+    first = tab.locator(".edit input").first
+    first.fill("0.25")
+    first.press("Enter")
+    model.layers[0].weight.data[0, 1] = 0.25
+    loss = (model(Array([[1.0, -1.0]])) ** 2).mean()
+    loss.backward()
+    assert tab.evaluate("stepgrad.get('L').data") == pytest.approx(loss.item(), rel=1e-14)
+    tab.evaluate("stepgrad.goto(99)")
+    grads = [x.grad for x in (model.layers[0].weight, model.layers[0].bias)]
+    size = format_number(norm([norm(x) for x in grads]), ".4g")
+    assert tab.locator("g[id$='-b1'] text").last.text_content() == f"‖grad‖ {size}"
+    assert tab.locator("g[id$='-b1'].changed").count() == 1
+    tab.close()

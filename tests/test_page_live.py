@@ -11,7 +11,7 @@ from browsers import chromium, fields
 from engine import Value, topological
 from engine.draw import step
 from engine.draw.look.theme import format_number
-from nn import MLP
+from nn import MLP, losses
 from strategies import examples
 
 
@@ -108,10 +108,24 @@ def test_a_number_is_dragged_typed_and_moved_by_keys(page):
     field.fill("two")
     field.press("Enter")
     assert (read(), field.get_attribute("aria-invalid")) == (-0.49, "true")
+    field.press("Escape")  # out of the field, which shows the number again
+    assert (field.input_value(), field.get_attribute("aria-invalid")) == ("−0.49", "false")
     assert "changed" in page.get_attribute("g[id$='-v0']", "class")
     page.click("[data-do=reset]")
     assert read() == 2.0
     assert "changed" not in page.get_attribute("g[id$='-v0']", "class")
+
+
+def test_the_wheel_changes_the_selected_number_in_the_drawing(page):
+    read = lambda: page.evaluate("['x1', 'w1'].map((name) => stepgrad.get(name).data)")
+    places = [page.locator(f"g[id$='-v{i}'] .number").bounding_box() for i in (0, 1)]
+    points = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in places]
+    page.mouse.click(*points[0])
+    for point, turn in zip([*points, points[0]], [-100, -100, 300], strict=True):
+        page.mouse.move(*point)
+        page.mouse.wheel(0, turn)
+        page.wait_for_timeout(50)
+        assert read() == ([2.1, -3] if turn < 0 else [2, -3])
 
 
 def test_the_address_holds_changed_numbers(page):
@@ -263,3 +277,16 @@ def test_a_change_computes_one_layout(page):
     count = layout_counter(page)
     page.evaluate("stepgrad.set('x1', 1.75); document.body.offsetHeight")
     assert count() == 1
+
+
+def test_a_number_that_is_drawn_twice_changes_in_both_places(page, tmp_path):
+    y, z = Value(1.0).detach(), MLP(2, [2, 1], "tanh", rng=0)
+    y.label = "y"
+    loss = losses.binary_cross_entropy([z([0.5, -1.0])], [y])
+    step(loss, z, level="values").save(tmp_path / "twice.html")
+    tab = page.context.browser.new_page()
+    tab.goto((tmp_path / "twice.html").as_uri() + "#step=99&value=y&set=y:0.3")
+    place = topological(loss).index(y)
+    drawn = tab.locator(f"g[id$='-v{place}'] .number, g[data-of=v{place}] .number")
+    assert drawn.all_text_contents() == ["0.3", "0.3"]
+    tab.close()

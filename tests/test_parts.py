@@ -65,8 +65,8 @@ class Model(Module):
         return xs
 
 
-def gpt(layers=1, **how):
-    model = scalar.GPT(3, 4, 2, layers, positions=2, rng=0, **how)
+def gpt(layers=1, vocabulary=3, **how):
+    model = scalar.GPT(vocabulary, 4, 2, layers, positions=2, rng=0, **how)
     loss = model.loss([0, 1, 2])
     loss.label = "loss"
     return loss, model
@@ -152,6 +152,16 @@ def test_floats_that_a_residual_connection_adds_are_inputs(xs):
     assert [boxes[id].title for id in inputs] == ["inputs   2 values"]
     heads = {boxes[x.head].title.split()[0] for x in view.arrows if x.tail in inputs}
     assert heads == {"layer", "+"}
+
+
+@pytest.mark.parametrize("norm", ["rms_norm", "layer_norm"])
+def test_a_block_of_floats_has_both_residuals(norm):
+    """A sum that the model itself computes does not belong to the layer whose result it takes."""
+    block = scalar.Transformer(4, 2, norm=norm, rng=0)
+    rows = block([[1.0, 2.0, 3.0, 4.0], [0.5, 1.5, 2.5, -1.0]])
+    parts = build_view(total([x for row in rows for x in row]), block, "blocks").parts
+    lines = Counter(part.lines[0].split("   ")[0] for part in parts)
+    assert (lines["+ residual"], lines["inputs"]) == (2, 1)
 
 
 class Pairs(Module):
@@ -350,9 +360,13 @@ def test_more_layers_are_drawn_with_closed_boxes():
     assert {"blocks[3]", "blocks[3].attention", "blocks[3].mlp"} <= {*titles}
 
 
-def test_each_picture_shows_the_numbers_of_the_engine():
-    """Values inside have the engine's numbers when the passes end, and arrows their places."""
-    loss, model = gpt()
+@pytest.mark.parametrize("vocabulary", [3, 40])
+def test_each_picture_shows_the_numbers_of_the_engine(vocabulary):
+    """Values inside have the engine's numbers when the passes end, and arrows their places.
+
+    A layer of 40 neurons opens groups of them.
+    """
+    loss, model = gpt(vocabulary=vocabulary)
     view, insides = open_parts(build_view(loss, model, "blocks"), model)
     outer, order = trace_boxes(view, SPEC), [*view.ids]
     texts = BoxTexts(order, list(contributions(order, RIGHT)), outer.grads, SPEC)
@@ -379,6 +393,8 @@ def test_each_picture_shows_the_numbers_of_the_engine():
         opened |= {x.opens for x in inside.view.drawn if isinstance(x, Box)}
     opened |= {x.opens for x in view.drawn if isinstance(x, Box)}
     assert opened - {""} == titles
+    groups = {f"head.neurons[{i}:{i + 20}]" for i in (0, 20)} if vocabulary == 40 else {*()}
+    assert {x for x in titles if ":" in x} == groups
     head = "blocks[0].attention.heads[1]"
     assert {f"{head}.query", f"{head} scaled query", f"{head} softmax"} < titles
     owned = {x for x in model.parameters() if x in view.ids}

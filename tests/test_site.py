@@ -447,6 +447,12 @@ def test_deep_graphs_are_freed_node_by_node(playground):
     assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
 
 
+def test_a_long_sum_is_stepped(playground):
+    """Its formula would nest too deeply."""
+    code = "y = total([Value(1.0) for i in range(3000)])\ny"
+    assert write(playground, code) == "Shown: y = 3000"
+
+
 def test_python_starts_again_after_a_crash(browser, address):
     context = browser.new_context(bypass_csp=False)  # Pyodide reports the crash in the console
     tab = context.new_page()

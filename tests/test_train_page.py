@@ -555,6 +555,20 @@ def test_a_large_network_opens_neuron_by_neuron(browser, tmp_path):
         assert page.evaluate("stepgrad.get().step") == 3
 
 
+def test_a_network_of_many_inputs_opens(browser, tmp_path):
+    """Such as one of MNIST: neurons have steps, and inputs have none."""
+    model, inputs = MLP(784, [16, 2], "relu", rng=0), np.random.default_rng(0).random((10, 784))
+    labels = np.arange(10) % 2
+    with opened_page(browser, tmp_path, model, inputs, labels, loss="cross_entropy") as page:
+        root = compute(
+            model, inputs, labels, page.evaluate("stepgrad.get().weights"), 3, "cross_entropy"
+        )
+        page.evaluate("stepgrad.open({ sample: 3 }).goto(1000)")
+        assert page.locator(".place").text_content() == f"{2 * 18 + 5} of {2 * 18 + 5}"
+        written = [format_number(root.data, ".4g"), "1"]
+        assert page.evaluate(TEXTS)["loss, scalar by scalar"] == written
+
+
 def test_a_loss_with_too_many_values_does_not_open(browser, tmp_path, monkeypatch):
     """The page says so; neurons open."""
     monkeypatch.setattr(boxes, "MOST_VALUES", 300)

@@ -314,11 +314,14 @@ def has_float_type(x: ir.Value) -> bool:
 
 
 def build_loop(
-    name: str, source: str, helpers: str, numbers: Sequence[str], arrays: Sequence[str]
+    name: str, source: str, helpers: str, numbers: Sequence[str], arrays: Sequence[str], head: int
 ) -> ir.Module:
     """Return a module with a function of four pointers: to arrays, sizes, strides and numbers.
 
-    It calls the function in `source`, whose arguments are the numbers of rows and columns, and
+    If there are no strides, the first pointer is to addresses of NumPy's array objects, which
+    contain the address of their data after `head` bytes; else it is to addresses of data.
+
+    The function calls the one in `source`, whose arguments are the numbers of rows and columns, and
     numbers and arrays of the given dtypes. `helpers` has the functions that `source` may call. The
     third size is the number of elements from one row to the next.
     """
@@ -337,13 +340,17 @@ def build_loop(
     body.attributes.add("noinline")  # inlining loses that arrays are distinct
     function = ir.Function(module, LOOP_TYPE, name)
     builder = ir.IRBuilder(function.append_basic_block())
-    addresses, sizes, _, slots = function.args
+    addresses, sizes, strides, slots = function.args
+    of_objects = builder.icmp_unsigned("==", strides, ir.Constant(POINTER, None))
     read = lambda address, i, kind: builder.load(
         builder.bitcast(builder.gep(address, [INDEX(WORD * i)]), kind.as_pointer())
     )
     values = [read(sizes, i, INDEX) for i in range(3)]
     values += [read(slots, i, kind) for i, kind in enumerate(kinds)]
-    values += [read(addresses, i, POINTER) for i in range(len(arrays))]
+    for i in range(len(arrays)):
+        place = builder.gep(addresses, [INDEX(WORD * i)])
+        field = builder.gep(read(addresses, i, POINTER), [INDEX(head)])
+        values.append(read(builder.select(of_objects, field, place), 0, POINTER))
     builder.call(body, values)
     builder.ret_void()
     return module

@@ -23,8 +23,9 @@ import numpy as np
 
 HEAD = object.__basicsize__  # bytes of a NumPy array object before the address of its data
 FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without the GIL
-SLOTS = {"float32": "f4x", "float64": "d", "int64": "q", "bool": "?7x"}  # of numbers
-pack_sizes = struct.Struct("3q").pack
+# A number in 8 bytes, by dtype.
+SLOTS = {"float64": "d", "float32": "f4x", "int64": "q", "bool": "?7x"}
+pack_sizes = struct.Struct("=3q").pack
 DIGEST = 32  # bytes of a checksum
 LOCK = RLock()
 # NumPy's order of a sum along a contiguous axis: blocks of up to 128 elements, each in 8 parts,
@@ -76,23 +77,25 @@ class Loop:
     """
 
     def __init__(self, source: str, numbers: Sequence[str], arrays: Sequence[str]):
-        self.count, self.widths = len(numbers), np.array([np.dtype(x).itemsize for x in arrays])
+        make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays, HEAD)
+        self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}{HEAD}", make)
+        self.function, self.count = FUNCTION(self.address), len(numbers)
+        self.widths = np.array([np.dtype(x).itemsize for x in arrays])  # bytes of an element
+        # bytes of the numbers as the function reads them, and of the addresses of array objects
         self.pack_numbers = struct.Struct("".join(["=", *[SLOTS[x] for x in numbers], "8x"])).pack
-        self.pack_addresses = struct.Struct(f"{len(arrays)}q").pack
-        make = lambda name: compiler().build_loop(name, source, PAIRWISE, numbers, arrays)
-        self.address = load_function(f"{source}{PAIRWISE}{numbers}{arrays}", make)
-        self.function = FUNCTION(self.address)
+        self.pack_objects = struct.Struct(f"={len(arrays)}q").pack
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
-        self.run(m, n, values[: self.count], map(address_of, values[self.count :]))
+        self.run(m, n, values[: self.count], values[self.count :])
 
-    def run(self, m: int, n: int, numbers: Sequence[Any], addresses: Iterable[int]) -> None:
-        """Call the function for arrays at some addresses."""
-        slots = self.make_numbers(numbers)
-        self.function(self.pack_addresses(*addresses), pack_sizes(m, n, n), None, slots)
+    def run(self, m: int, n: int, numbers: Iterable[Any], arrays: Iterable[np.ndarray]) -> None:
+        """Call the function."""
+        objects = self.pack_objects(*map(id, arrays))
+        self.function(objects, pack_sizes(m, n, n), None, self.make_numbers(numbers))
 
-    def make_numbers(self, numbers: Sequence[Any]) -> bytes:
+    def make_numbers(self, numbers: Iterable[Any]) -> bytes:
         """Return numbers as the function reads them: rounded, and each in a slot of 8 bytes."""
+        numbers = tuple(numbers)
         try:
             return self.pack_numbers(*numbers)
         except OverflowError:  # beyond float32's range

@@ -148,7 +148,7 @@ def plan_kernel(step: Any) -> NativeCall | None:
     m, n, *numbers = step.numbers
     if not isinstance(step.f, Loop):
         return None
-    slots = np.frombuffer(step.f.make_numbers(numbers), np.uint8)
+    slots = np.frombuffer(step.f.make_numbers(numbers), np.int64)
     arrays = (*step.args, *step.outs)
     cut = cut_kernel(step)
     return NativeCall(step.f.address, address_of(slots), arrays, [m, n, n], [], slots, cut)

@@ -62,8 +62,8 @@ class CompiledUpdate:
             return call_quietly(self.update.run_steps, arrays, numbers, first.size)
         new = [] if spare is None else [spare]
         new += [np.empty(first.shape, first.dtype) for _ in range(self.new_count - len(new))]
-        flat = [x.ravel() for x in (*arrays, *new)]  # copies of arrays that are not in C order
-        loop(first.size, 1, *self.update.numbers(*numbers), *flat)
+        flat = [x if x.flags.c_contiguous else x.ravel() for x in arrays]
+        loop.run(first.size, 1, self.update.numbers(*numbers), [*flat, *new])
         return new
 
 
@@ -88,19 +88,19 @@ class LoopInParts:
 
     def __call__(self, m: int, n: int, *values: Any) -> None:
         count = self.loop.count
-        self.run(m, n, values[:count], map(address_of, values[count:]))
+        self.run(m, n, values[:count], values[count:])
 
-    def run(self, m: int, n: int, numbers: Sequence[Any], addresses: Iterable[int]) -> None:
-        """Compute m elements of arrays at some addresses; n is 1."""
+    def run(self, m: int, n: int, numbers: Iterable[Any], arrays: Iterable[np.ndarray]) -> None:
+        """Compute the m elements of some arrays; n is 1."""
         count = min(m // PART, cores(), count_threads()) if m >= 2 * PART else 1
         # A table serves one thread at a time.
         if count < 2 or not self.lock.acquire(blocking=False):
-            self.loop.run(m, n, numbers, addresses)
+            self.loop.run(m, n, numbers, arrays)
             return
         try:
             if self.table is None or self.table.key != (m, count):
                 self.table = PartTable(self.loop, m, count)
-            self.table.run(numbers, addresses)
+            self.table.run(numbers, map(address_of, arrays))
         finally:
             self.lock.release()
 
@@ -120,8 +120,9 @@ class PartTable:
         self.calls = self.table[4:].reshape(count, 5)
         self.calls[:, 1] = [*map(address_of, self.addresses)]
         self.calls[:, 2] = [*map(address_of, self.sizes)]
+        self.calls[:, 3] = self.calls[:, 2]  # not 0: the loop receives addresses of data
 
-    def run(self, numbers: Sequence[Any], addresses: Iterable[int]) -> None:
+    def run(self, numbers: Iterable[Any], addresses: Iterable[int]) -> None:
         _, count = self.key
         self.pack(self.addresses, 0, *map(add, [*addresses] * count, self.offsets))
         slots = np.frombuffer(self.loop.make_numbers(numbers), np.uint8)

@@ -25,7 +25,7 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
 
     Raises TypeError for anything but real numbers, with the remedy.
     """
-    if type(x) is np.ndarray and x.dtype in DTYPES and (dtype is None or x.dtype == dtype):
+    if type(x) is np.ndarray and (x.dtype in DTYPES if dtype is None else x.dtype == dtype):
         return x  # not `dtype in (None, ...)`: NumPy's float64 equals None
     if isinstance(x, Node):
         raise TypeError(

@@ -23,7 +23,6 @@ class Flat:
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: np.dtype):
         ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
         self.array = np.empty(ends[-1], dtype)
-        self.address = self.array.ctypes.data
         starts = [0, *ends[:-1]]
         self.parts = [
             self.array[start:end].reshape(shape)

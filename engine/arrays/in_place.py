@@ -181,9 +181,6 @@ class InPlace:
         A compiled loop writes the first new array into `spare`, if it is not None. Raises TypeError
         for arrays of integers.
         """
-        first = arrays[0]
-        if first.dtype.kind != "f":
-            raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
         self.compile()
         if self.loop:
             return self.loop(arrays, numbers, spare)
@@ -207,17 +204,20 @@ class InPlace:
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Return the new arrays, computed by NumPy, or in blocks."""
-        bound = self.bind(numbers, arrays[0].dtype)
+        dtype = arrays[0].dtype
+        if dtype.kind != "f":
+            raise TypeError(f"expected arrays of floats, got {dtype}; use .astype(float)")
         if arrays[0].size > block:
             return self.run_in_blocks(arrays, numbers, block, spare)
-        return self.run(*arrays, *bound)
+        return self.run(*arrays, *self.bind(numbers, dtype))
 
     def bind(self, numbers: tuple[float, ...], dtype: np.dtype) -> list[np.ndarray]:
         """Return the numbers that the steps use, rounded to a dtype."""
         bound = self.bound  # which another thread may replace
         if bound[:2] != (numbers, dtype):
             # NumPy handles an array of one number in half the time of a float.
-            bound = numbers, dtype, [np.array(x, dtype) for x in self.numbers(*numbers)]
+            with np.errstate(over="ignore"):
+                bound = numbers, dtype, [np.array(x, dtype) for x in self.numbers(*numbers)]
             self.bound = bound
         return bound[2]
 

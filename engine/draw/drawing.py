@@ -179,13 +179,15 @@ def draw_view(
     view: View, options: Options, names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, float] | None = None, widths: Mapping[str, float] | None = None,
     whole: Mapping[str, str] | None = None, picture: NetworkPicture | None = None,
+    room: "Room | None" = None,
 ) -> "Drawing":  # fmt: skip
     """Draw a view as the picture of a network if there is one. Otherwise its boxes are drawn in
     columns if its arrows allow it, and all else as Graphviz lays it out.
 
-    The other arguments are those of `engine.draw.graph.dot.write_dot`.
+    `room` is that of the cells of Arrays. The other arguments are those of
+    `engine.draw.graph.dot.write_dot`.
     """
-    arrays = find_arrays(view, options, names, grads)
+    arrays = find_arrays(view, options, names, grads, room)
     dot = write_dot(view, options, names, grads, widths, whole, arrays=arrays)
     if picture is not None:
         return Drawing(dot, title_graph(view), options, picture.draw(grads))
@@ -195,7 +197,7 @@ def draw_view(
         from engine.draw.arrays.columns import draw_array_columns, name_arrays
 
         names = names or name_arrays(view, options)
-        named = find_arrays(view, options, names, grads)
+        named = find_arrays(view, options, names, grads, room)
         scene = draw_array_columns(view, options, named, names, grads)
         arrays = arrays if scene is None else named
     opens = {x.id: x.opens for x in view.drawn if isinstance(x, Box) and x.opens}

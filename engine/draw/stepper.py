@@ -54,6 +54,7 @@ from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, check_root, contributions
 
 if TYPE_CHECKING:
+    from engine.draw.arrays.live import LiveArrays
     from engine.draw.page.html import PageView
 
 LIMIT = 250  # values; beyond it modules collapse
@@ -91,7 +92,7 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of Values compute their numbers. Networks and boxes of more than 6,000 values, and Arrays
+    Pages of Values compute their numbers. Networks and boxes of more than 15,000 values, and Arrays
     with more than 100 elements in all, only replay them. Drag an underlined number or the line of a
     weight, or select a leaf and type another number: both passes follow. A network and its opened
     neurons change together. In a script of the page,
@@ -171,7 +172,7 @@ def make_stepper(
         return step_network(root, model, look, limit)
     if level is None and model is not None:
         network = find_network(root, model)
-        if network is not None and sum(network.counts) <= limit:
+        if network is not None and sum(network.counts[1:]) <= limit:
             return step_network(root, model, look, limit, network)
     return step_graph(root, model, level, look, limit, has_direction=has_direction)
 
@@ -248,7 +249,7 @@ def step_arrays(
     """
     from engine.draw.arrays.boxes import trace_array_boxes
     from engine.draw.arrays.nearest import view_nearest
-    from engine.draw.arrays.stepper import trace_array_view
+    from engine.draw.arrays.stepper import reserve_room, trace_array_view
 
     if isinstance(level, str) and level in ("network", "neurons"):
         raise ValueError(
@@ -258,13 +259,20 @@ def step_arrays(
     view = build_view(root, model, level, limit, to_step=True)
     if any(isinstance(part, Box) for part in view.drawn):
         if level not in (None, "values"):
-            traced, facts = trace_array_boxes(view, look)
+            traced, facts, live = trace_array_boxes(view, look)
             names = {node: name for node, name in traced.names.items() if not node.constant}
-            drawing = draw_view(view, look, names, traced.grads)
-            return Stepper(traced.runs, facts, drawing, look.theme, set_plain(names[root]))
+            room = reserve_room(traced.runs, {}, live is not None)
+            drawing = draw_view(view, look, names, traced.grads, room=room)
+            return step_live_arrays(traced, facts, drawing, live, look)
         view = view_nearest(root, model, limit)
-    traced, facts, drawing, live = trace_array_view(view, look)
-    title = set_plain(traced.names[[*view.ids][-1]])
+    return step_live_arrays(*trace_array_view(view, look), look)
+
+
+def step_live_arrays(
+    traced: Trace, facts: list[Facts], drawing: Drawing, live: "LiveArrays | None", look: Options
+) -> "Stepper":
+    """Make the page of a graph of Arrays, which replays its numbers if `live` is None."""
+    title = set_plain([*traced.names.values()][-1])
     if live is None:
         return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
     return Stepper(
@@ -336,7 +344,7 @@ def step_network(
             f"step(level='network') expects a network of Values, got {model!r}; its to_scalar() "
             "returns one"
         )
-    if (neurons := sum(network.counts)) > limit:
+    if (neurons := sum(network.counts[1:])) > limit:  # inputs have no steps
         raise ValueError(
             f"expected at most {limit:,} neurons to step through, got {neurons:,}; write "
             "level='layers', or raise limit"
@@ -580,8 +588,10 @@ def write_title(root: Value, notation: Notation) -> str:
         if isinstance(node, Value) and node.op is not None and (node is root or not node.label):
             inputs, _ = get_inputs(node)
             size = sum(sizes[x] for x in inputs)
+            if size > LONGEST_TITLE:  # the formula of a long sum nests as deeply
+                continue
             formula = build_formula(node.op, [parts[x] for x in inputs])
-            if size <= LONGEST_TITLE and len(to_text(formula)) <= LONGEST_TITLE:
+            if len(to_text(formula)) <= LONGEST_TITLE:
                 parts[node], sizes[node] = formula, size
     name, text = notation.text(root), to_text(parts[root])
     return f"{name} = {text}" if root.label and name != text else text

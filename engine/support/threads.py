@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from queue import SimpleQueue
@@ -13,16 +12,6 @@ from typing import Any
 Calls = deque[Callable[[], Any]]
 
 LIMITS: list[int] = []  # those of all active `limit_threads` blocks
-
-
-def threads() -> ThreadPoolExecutor:
-    """Return the pool of this process, with a thread per core; a forked process has its own."""
-    return pool(os.getpid(), cores())
-
-
-@cache
-def pool(process: int, size: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(size)
 
 
 def cores() -> int:
@@ -49,13 +38,10 @@ def limit_threads(count: int) -> Iterator[None]:
         LIMITS.remove(count)
 
 
-# --------------------------------------------------------------------------------- short calls
-
-
 def call_all(functions: Iterable[Callable[[], Any]], count: int) -> None:
     """Call functions on `count` threads, of which the caller is one. Raise the first exception.
 
-    A call starts sooner than in a ThreadPoolExecutor. If the other threads are late, the caller
+    A call starts sooner than in a `ThreadPoolExecutor`. If the other threads are late, the caller
     runs everything itself.
 
     >>> found = []

@@ -12,6 +12,8 @@ from engine.tape.arguments import Arguments
 from engine.tape.replay import Replay
 from engine.value import Value
 from engine.watch import hooks
+from engine.watch.gradient_warnings import WAITING
+from engine.watch.state import all_finite
 
 
 def check_is_array(g: object) -> None:
@@ -21,6 +23,9 @@ def check_is_array(g: object) -> None:
             "jit supports backward() only; differentiate the function itself for derivatives of "
             "derivatives"
         )
+
+
+NO_FLOATS = np.zeros(0)
 
 
 class CallRow(ArrayOp):
@@ -63,7 +68,7 @@ class OneCall(CallRow):
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
         self.constants: list[float] | None = None
         self.integers = replay.selections.evaluate(arguments.integers)
-        self.floats = np.array(arguments.floats)
+        self.floats = np.array(arguments.floats) if arguments.floats else NO_FLOATS
         self.selected = np.empty(replay.selections.inputs, np.int64)
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
@@ -75,16 +80,17 @@ class OneCall(CallRow):
                 self.constants = replay.forward(
                     flat, self.integers, self.floats, self.selected, self.constants
                 )
-                outputs = replay.machine.shared[replay.machine.outputs]
-                self.outputs = outputs[0] if replay.single else outputs
+                self.outputs = replay.machine.shared[replay.outputs]
         return self.outputs
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given that of the outputs."""
-        check_is_array(g)
+        if type(g) is not np.ndarray:
+            check_is_array(g)
         replay = self.replay
         with replay.pool.lock:
-            self.compute(flat)
+            if replay.call is not self or self.data is not flat:
+                self.compute(flat)
             gradient = replay.backward(g, self.selected, len(replay.pool.parameters))
             if self.leaves:
                 of_floats = replay.float_gradients().tolist()
@@ -176,14 +182,21 @@ class Result(Array):
     __slots__ = ()
 
     def backward(self) -> None:
-        if hooks.observed or self.size != 1 or self.constant:
+        if hooks.observed or self._data.size != 1 or self.constant:
             super().backward()
             return
         (flat,) = self._x
-        observer.before_backward(self, [flat, self], self._grad is not None)
+        is_current = flat._data is self._dx[0] and self._grad is None and all_finite(self._data)
+        if WAITING or not is_current:
+            observer.before_backward(self, [flat, self], self._grad is not None)
         row: Any = self.op
-        self._grad = np.array(1.0, self._data.dtype)
-        flat._receive(row.pull_parameters(self._grad, self._data, self._dx[0]))
+        data = self._data  # of one element, but perhaps with axes
+        self._grad = np.ones(data.shape, data.dtype) if data.ndim else np.array(1.0, data.dtype)
+        gradient = row.pull_parameters(self._grad, self._data, self._dx[0])
+        if flat._grad is None:
+            flat._grad = gradient  # which is an array of its own, of the dtype of `flat`
+        else:
+            flat._receive(gradient)
 
 
 Result.__name__ = "Array"  # in its repr

@@ -20,16 +20,16 @@ def select_inputs(
 ) -> int:
     """Write the inputs of a call, and the places of selected numbers to `selected`.
 
-    A row of `selections` is (argument, start, rows, width): it takes the row `integers[argument]`
-    of a table of `rows` rows and `width` columns. Their places begin at `start` in `places`; a
-    place below 0 is in `others`. If `width` is 0, the index itself is the input. Returns the first
-    selection that is out of range, or -1.
+    A row of `selections` is (argument, start, rows, width, least): it takes the row
+    `integers[argument]`, at least `least`, of a table of `rows` rows and `width` columns. Their
+    places begin at `start` in `places`; a place below 0 is in `others`. If `width` is 0, the index
+    itself is the input. Returns the first selection that is out of range, or -1.
     """
     at = 0
     for k in range(len(selections)):
-        argument, start, n, width = selections[k]
+        argument, start, n, width, least = selections[k]
         i = integers[argument]
-        if n and not -n <= i < n:
+        if n and not least <= i < n:
             return k
         if n and i < 0:
             i += n
@@ -104,8 +104,9 @@ def fill_inputs(
     """
     for i in range(parameters):
         shared[i] = flat[i]
+    copies = shared[shared.size - columns.size :]
     for i in range(columns.size):
-        shared[shared.size - columns.size + i] = flat[columns[i]]
+        copies[i] = flat[columns[i]]
     inputs = shared[parameters : parameters + selected.size + floats.size]
     return select_inputs(inputs, flat, others, integers, floats, selections, places, selected)
 

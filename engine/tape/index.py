@@ -80,9 +80,12 @@ class Index:
     def _as_constant(self) -> Value:
         return self.recording.make_number(self)
 
-    def _select(self, xs: Sequence[Any]) -> Any:
-        """Return the element of a list at this index; `take` calls it."""
-        return self.recording.select(xs, self)
+    def _select(self, xs: Sequence[Any], from_end: bool = True) -> Any:
+        """Return the element of a list at this index; `take` calls it.
+
+        Raises IndexError for an index out of range; below 0 it is, unless `from_end`.
+        """
+        return self.recording.select(xs, self, from_end)
 
     def _refuse(self, *_: object) -> NoReturn:
         raise TypeError(

@@ -63,28 +63,24 @@ def compute(f, x, y):
     return x
 """
 
-# `code` contains the arrays of `engine.tape.schedule.Runs`. A run is a sequence of instructions
-# with the same opcode; its results are contiguous. A run of "multiply add" contains sums of
-# products, each of `terms` instructions.
+# `code` is the result of `engine.tape.schedule.Runs.pack`. A run is a sequence of instructions with
+# the same opcode; its results are contiguous. A run of "multiply add" contains sums of products,
+# each of `terms` instructions.
 RUN = """
 def run(code, data):
     runs, total = np.int64(code[0]), np.int64(code[1])
-    opcodes, ends, begins, terms = (
-        code[2 : 2 + runs], code[2 + runs : 2 + 2 * runs], code[2 + 2 * runs : 2 + 3 * runs],
-        code[2 + 3 * runs : 2 + 4 * runs],
+    heads = code[2 : 2 + 6 * runs].reshape(6, runs)
+    operands = code[2 + 6 * runs :].reshape(3, total)
+    opcodes, ends, begins, terms, counts, steps = (
+        heads[0], heads[1], heads[2], heads[3], heads[4], heads[5]
     )
-    first = 2 + 4 * runs
-    a, b, c = (
-        code[first : first + total], code[first + total : first + 2 * total],
-        code[first + 2 * total : first + 3 * total],
-    )
+    a, b, c = operands[0], operands[1], operands[2]
     start = np.uint64(0)  # unsigned: numba checks a signed index for counting from the end
     for n in range(opcodes.size):
         f, end, o = opcodes[n], np.uint64(ends[n]), np.uint64(begins[n]) - start
         if f == {multiply_add_vector} or f == {vector_to_any}:
             z, out, length = np.uint64(c[start]), np.uint64(begins[n]), np.uint64(terms[n])
-            size = np.uint64(np.uint32(end - start) // np.uint32(length))
-            step = np.uint64(c[start + length]) - z
+            size, step = np.uint64(counts[n]), np.uint64(steps[n])
             if f == {vector_to_any}:
                 z, step = out, ONE
             k = np.uint64(0)
@@ -113,7 +109,7 @@ VECTOR = """\
     k = min(k, size - np.uint64({width}))
     if f == {vector_to_any}:
         for i in range(k, k + np.uint64({width})):
-            data[out + i] = data[c[start + i * length]]
+            data[out + i] = data[c[start + i]]
     scale_{width}(data, data, a, b, start, length, ONE, z, step, out, k)
     k += np.uint64({width})"""
 

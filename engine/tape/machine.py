@@ -1,11 +1,12 @@
 """The machine: a compiled graph, its numbers in flat arrays, and both passes over them."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from zlib import crc32
 
 import numpy as np
 
-from engine.support.threads import threads as thread_pool
+from engine.support.threads import call_all, cores
 from engine.tape.flat_graph import FlatGraph, NodeGroup
 from engine.tape.kernels import run, run_fast, run_lanes, run_lanes_fast
 from engine.tape.passes import (
@@ -246,10 +247,8 @@ class Lanes:
                     *runs, shared, self.blocks, self.samples, accumulators[k], k, ACCUMULATORS
                 )
 
-        workers = count if self.threads is None else min(self.threads, count)
+        workers = min(count, cores() if self.threads is None else self.threads)
         if workers < 2:
             run_blocks(range(count))
-        elif self.threads is None:
-            list(thread_pool().map(run_blocks, [range(k, k + 1) for k in range(count)]))
-        else:
-            list(thread_pool().map(run_blocks, [range(k, count, workers) for k in range(workers)]))
+        else:  # the next thread that is ready takes the next blocks
+            call_all([partial(run_blocks, range(k, k + 1)) for k in range(count)], workers)

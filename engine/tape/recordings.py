@@ -27,11 +27,11 @@ from engine.tape.flat_graph import arrange_nodes, order_nodes
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.traced_call import TracedCall
 from engine.tape.values import Leaves, assign_data, assign_gradients
-from engine.value import Value
+from engine.value import ASSIGNED, Value
+from engine.watch import hooks
 from engine.watch.branches import record_branches
 from engine.watch.generators import find_generators, list_states
 from engine.watch.gradient_warnings import warn
-from engine.watch.hooks import active
 from engine.watch.no_grad import keep_graphs
 
 CallArguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -135,11 +135,14 @@ class Jit:
     # ------------------------------------------------------------------------------------ calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not self.enabled or is_recording():
+        if not self.enabled or (hooks.reading and is_recording()):
             return self._call_function(args, kwargs)
         with self._lock:
-            self._prepare()
-            call = self._run(*self._mark_static(args, kwargs))
+            if self._leaves.assigned is not ASSIGNED[0] or self._changes != CHANGES[0]:
+                self._prepare()
+            if self._static:
+                args, kwargs = self._mark_static(args, kwargs)
+            call = self._run(args, kwargs)
             return make_call_node(call, self._flat)
 
     def map(self, *arguments: Iterable[Any]) -> Any:
@@ -297,14 +300,15 @@ class Jit:
 
     def _try(self, replay: Replay, arguments: Arguments) -> OneCall | None:
         """Return the numbers of a call, or None if Python would decide differently."""
-        if not replay.accepts(arguments.integers):
+        if replay.integer_decisions and not replay.accepts(arguments.integers):
             return None
         try:
             call = OneCall(replay, arguments)
             call.compute(self._flat._data)
         except (IndexError, ArithmeticError, ValueError):  # the function may catch it
             return None
-        return call if replay.fits(arguments.integers) else None
+        fits = not replay.decisions.all or replay.fits(arguments.integers)
+        return call if fits else None
 
     def _record(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
@@ -433,5 +437,4 @@ def pair_arguments(columns: Sequence[Iterable[Any]]) -> list[tuple[Any, ...]]:
 
 def is_recording() -> bool:
     """Return whether a function is being recorded. Functions that it calls become part of it."""
-    hooks = active()
-    return bool(hooks) and any(isinstance(hook, record_branches) for hook in hooks)
+    return any(isinstance(hook, record_branches) for hook in hooks.active())

@@ -65,7 +65,7 @@ class Selections:
         starts: dict[tuple[int, ...], int] = {}
         places: list[int] = []
         names: list[str] = []
-        width, rows, start = [], [], []
+        width, rows, start, least = [], [], [], []
         self.indices = []
         for selection in recording.selections.values():
             key = selection.key
@@ -76,12 +76,14 @@ class Selections:
             start.append(starts[key])
             rows.append(len(selection.rows))
             width.append(len(selection.leaves))
+            least.append(selection.least)
             self.indices.append(selection.chosen)
         for number in recording.numbers.values():
             names.append("the list")
             start.append(0)
             rows.append(number.length)
             width.append(0)
+            least.append(number.least)
             self.indices.append(number.chosen)
         self.names = names
         self.leaves = sum(width)
@@ -92,7 +94,7 @@ class Selections:
         self.computed = [index for index in self.indices if index.place is None]
         computed = iter(range(count, count + len(self.computed)))
         argument = [next(computed) if x.place is None else x.place for x in self.indices]
-        self.table = np.array([argument, start, rows, width], np.int64).T.copy()
+        self.table = np.array([argument, start, rows, width, least], np.int64).T.copy()
         self.inputs = sum(max(x, 1) for x in width)
 
     def evaluate(self, integers: Integers) -> np.ndarray:
@@ -148,6 +150,11 @@ class Replay:
         selected = self.graph.inputs[: self.selections.inputs]
         self.order = np.argsort(-selected, kind="stable")
         self.machine = self.make_machine(batched=False)
+        # The registers of the outputs and of their gradients; a single one is a number.
+        outputs, seeds = self.machine.outputs, self.machine.seeds
+        self.outputs: Any = int(outputs[0]) if nodes.single else outputs
+        self.seeds: Any = int(seeds[0]) if nodes.single else seeds
+        self.columns = self.machine.columns.astype(np.uint32)
         self.templates = [
             getattr(x, "template", x.operator if isinstance(x, Branch) else "")
             for x in nodes.branches
@@ -228,10 +235,11 @@ class Replay:
         in use.
         """
         machine, selections = self.machine, self.selections
-        self.use_constants(constants)
+        if constants is not None or self.assigned is not ASSIGNED[0]:
+            self.use_constants(constants)
         wrong = fill_inputs(
             machine.shared, flat, self.others, integers, floats, selections.table,
-            selections.places, selected, machine.columns, machine.parameters,
+            selections.places, selected, self.columns, machine.parameters,
         )  # fmt: skip
         if wrong >= 0:
             selections.refuse_selection(wrong, integers.tolist())
@@ -241,7 +249,7 @@ class Replay:
     def backward(self, seeds: np.ndarray, selected: np.ndarray, size: int) -> np.ndarray:
         """Return the gradients of the parameters, of which there are `size`."""
         machine = self.machine
-        machine.shared[machine.seeds] = seeds
+        machine.shared[self.seeds] = seeds
         machine.run(machine.code[BACKWARD], machine.shared)
         out = np.empty(size, machine.shared.dtype)
         collect_gradients(

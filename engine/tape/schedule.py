@@ -14,7 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.tape.kernels import compile_kernel
-from engine.tape.opcodes import MULTIPLY_ADD, OPERANDS, SCALE_ADD, SUM, SUM_PRODUCT
+from engine.tape.opcodes import (
+    MULTIPLY_ADD,
+    MULTIPLY_ADD_VECTOR,
+    OPERANDS,
+    SCALE_ADD,
+    SUM,
+    SUM_PRODUCT,
+    VECTOR_TO_ANY,
+)
 from engine.tape.passes import LANES_BACKWARD, LANES_FORWARD, ONCE, StagedProgram
 from engine.tape.ssa import Code, SSAProgram
 
@@ -41,9 +49,30 @@ class Runs(NamedTuple):
     c: np.ndarray
 
     def pack(self) -> np.ndarray:
-        """Return the arrays as one, after their lengths. numba receives one array much faster."""
-        sizes = np.array([len(self.opcodes), len(self.a)], np.uint32)
-        return np.concatenate([sizes, *self])
+        """Return the arrays as one, after their lengths. numba receives one array much faster.
+
+        There are two more numbers for each run: how many results it has, and the distance of the
+        registers z of a vector. Of a vector, only the operands that the kernel reads are kept: the
+        factors of the first sum, and for "to any" the z of each sum.
+        """
+        ends, terms = self.ends.astype(np.int64), self.terms.astype(np.int64)
+        lengths = np.diff(ends, prepend=0)
+        starts, counts = ends - lengths, lengths // terms
+        to_any = self.opcodes == VECTOR_TO_ANY
+        is_vector = to_any | (self.opcodes == MULTIPLY_ADD_VECTOR)
+        second = np.where(is_vector, starts + terms, starts)  # the first term of the second sum
+        steps = self.c[second] - self.c[starts]
+        kept = np.where(is_vector, np.where(to_any, np.maximum(terms, counts), terms), lengths)
+        kept_ends = np.cumsum(kept)
+        run = np.repeat(np.arange(len(kept)), kept)
+        place = np.arange(len(run)) - (kept_ends - kept)[run]
+        of_factors = starts[run] + place
+        of_sums = starts[run] + np.minimum(place, counts[run] - 1) * terms[run]
+        of_z = np.where(to_any[run], of_sums, of_factors)
+        heads = self.opcodes, kept_ends, self.begins, self.terms, counts, steps
+        operands = self.a[of_factors], self.b[of_factors], self.c[of_z]
+        sizes = len(self.opcodes), len(run)
+        return np.concatenate([sizes, *heads, *operands]).astype(np.uint32)
 
 
 class Schedule(NamedTuple):

@@ -52,6 +52,7 @@ class Selection(NamedTuple):
     rows: tuple[Any, ...]
     chosen: Index
     leaves: list[Value]
+    least: int  # the smallest index
 
     @property
     def key(self) -> tuple[int, ...]:
@@ -67,12 +68,14 @@ class Selection(NamedTuple):
 class IndexNumber(NamedTuple):
     """An index that is a number of the graph, and its leaf.
 
-    If `length` is not 0, an index below 0 counts from the end of a list of this length.
+    If `length` is not 0, it is an index of a list of this length, at least `least`; below 0 it
+    counts from the end.
     """
 
     chosen: Index
     leaf: Constant
     length: int
+    least: int
 
 
 class TracedCall:
@@ -88,8 +91,8 @@ class TracedCall:
 
     def __init__(self, integers: list[int], floats: list[float]):
         self.integers, self.floats = integers, floats
-        self.selections: dict[tuple[Any, str], Selection] = {}
-        self.numbers: dict[tuple[str, int], IndexNumber] = {}
+        self.selections: dict[tuple[Any, str, int], Selection] = {}
+        self.numbers: dict[tuple[str, int, int], IndexNumber] = {}
         self.inputs: list[Value] = []
         self.decisions: dict[str, IntegerDecision] = {}
         self.own_leaves: set[Value] = set()  # those that the recording made
@@ -129,7 +132,7 @@ class TracedCall:
         self.decisions[text] = IntegerDecision(text, index.compute, function, outcome)
         return outcome
 
-    def make_number(self, index: Index, length: int = 0) -> Constant:
+    def make_number(self, index: Index, length: int = 0, least: int = 0) -> Constant:
         """Return the leaf of an index, as described in `IndexNumber`.
 
         Raises OverflowError for an index beyond 64 bits.
@@ -140,26 +143,28 @@ class TracedCall:
                 f"jit expects integers of at most 64 bits as numbers, got {index.text} = "
                 f"{short_repr(index.now)}; pass it as a float"
             )
-        key = index.text, length
+        key = index.text, length, least
         if key not in self.numbers:
             now = index.now + length if index.now < 0 and length else index.now
-            self.numbers[key] = IndexNumber(index, Constant(float(now)), length)
+            self.numbers[key] = IndexNumber(index, Constant(float(now)), length, least)
             self.own_leaves.add(self.numbers[key].leaf)
         return self.numbers[key].leaf
 
-    def select(self, xs: Sequence[Any], index: Index) -> Any:
-        """Return the element of a sequence at an index.
+    def select(self, xs: Sequence[Any], index: Index, from_end: bool = True) -> Any:
+        """Return the element of a sequence at an index; below 0, if `from_end`, from the end.
 
         Raises IndexError for an index out of range.
         """
-        if not -len(xs) <= index.now < len(xs):
-            self.decide(index, lambda i: -len(xs) <= i < len(xs), f"{index.text} in {len(xs)} rows")
+        least = -len(xs) if from_end else 0
+        if not least <= index.now < len(xs):
+            text = f"{index.text} in range({least}, {len(xs)})"
+            self.decide(index, lambda i: least <= i < len(xs), text)
             raise IndexError(f"{name_table(xs)} has {len(xs)} rows, got {index.text} = {index.now}")
         ids = tuple([tuple(map(id, x)) if isinstance(x, list | tuple) else id(x) for x in xs])
         table = self.tables.get(ids) or read_table(xs, self.own_leaves)
         if table.are_leaves:
             self.tables[ids] = table
-            key = ids, index.text
+            key = ids, index.text, least
             if key not in self.selections:
                 chosen: list[Any] = [column[index.now] for column in table.columns]
                 leaves = [
@@ -167,10 +172,10 @@ class TracedCall:
                     for x, column in zip(chosen, table.columns, strict=True)
                 ]
                 self.own_leaves.update(leaves)
-                self.selections[key] = Selection(name_table(xs), tuple(xs), index, leaves)
+                self.selections[key] = Selection(name_table(xs), tuple(xs), index, leaves, least)
             selected = self.selections[key].leaves
         else:
-            i = self.make_number(index, len(xs))
+            i = self.make_number(index, len(xs), least)
             selected = [Value.apply(TAKE, i, [*map(lift, column)]) for column in table.columns]
         return selected[0] if table.single else list(selected)
 

@@ -70,7 +70,7 @@ def draw_graphs(
         if k == 0 and (opener := find_opener(example, graph.root)) is not None:
             views |= open_layers(opener, options)
             is_large = len(topological(graph.root)) > LIMIT or len(losses.programs) > MOST_DRAWN
-            if is_large and sum(opener.network.counts) <= LIMIT:
+            if is_large and sum(opener.network.counts[1:]) <= LIMIT:  # inputs have no steps
                 views |= open_network(opener, example, graph, options)
         if "network" in views:
             outputs = [

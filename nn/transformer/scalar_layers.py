@@ -57,12 +57,16 @@ def select_row(xs: Sequence[Any], index: Any) -> Any:
 
     Raises TypeError for anything but an integer and ValueError for one that is out of range.
     """
+    wrong = f"Embedding expects indices from 0 to {len(xs) - 1}, got"
     if select := getattr(index, "_select", None):
-        return select(xs)
+        try:
+            return select(xs, from_end=False)
+        except IndexError:
+            raise ValueError(f"{wrong} {index.text} = {index.now}") from None
     if type(index) is not int:
         raise TypeError(f"Embedding expects integer indices, got {index!r}")
     if not 0 <= index < len(xs):
-        raise ValueError(f"Embedding expects indices from 0 to {len(xs) - 1}, got {index}")
+        raise ValueError(f"{wrong} {index}")
     return xs[index]
 
 

@@ -7,15 +7,26 @@ import numpy as np
 
 from engine.draw.arrays.facts import collect_array_facts
 from engine.draw.arrays.formulas import build_array_formula, build_pullback
+from engine.draw.arrays.live import (
+    LiveArrays,
+    add_note_to_start,
+    collect_copied_facts,
+    copy_graph,
+    make_notation,
+    pack_copy,
+    record_small,
+)
 from engine.draw.arrays.matrices import write_shape
-from engine.draw.arrays.notation import ArrayNotation, choose_array_names
+from engine.draw.arrays.notation import ArrayNotation, choose_array_names, is_plain_number
+from engine.draw.arrays.recorded import is_recorded, make_key
 from engine.draw.arrays.tracer import ArrayFrames, show_arrays
 from engine.draw.formulas.notation import Line
+from engine.draw.formulas.places import Place
 from engine.draw.formulas.symbols import Symbol
-from engine.draw.graph.view import Box, View
+from engine.draw.graph.view import Box, Cell, View
 from engine.draw.look.theme import norm
 from engine.draw.options import Options
-from engine.draw.steps.box_numbers import RunningSums, measure_sent
+from engine.draw.steps.box_numbers import RunningSums
 from engine.draw.steps.boxes import BoxTracer, Bundle, Part
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import KEYS, Frame, Run, Trace
@@ -25,40 +36,109 @@ from engine.support.arguments import format_count
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
 MOST_LINES = 6  # formulas of a box in one step
+NO_LEAVES: Mapping[str, Sequence[int]] = {}
 
 
 @np.errstate(all="ignore")  # as in the engine
-def trace_array_boxes(view: View, look: Options) -> tuple[Trace, list[Facts]]:
-    """Return the frames of both passes over a drawing of Arrays with boxes, and the facts."""
-    tracer = ArrayBoxTracer(view, look.format, look.matrix_size)
-    traced = tracer.trace()
-    facts = collect_array_facts(
-        tracer.notation, traced.grads, view.modules.parameters, has_paths=False
-    )
-    cells = {*view.ids.values()}
+def trace_array_boxes(view: View, look: Options) -> tuple[Trace, list[Facts], LiveArrays | None]:
+    """Return the frames of both passes over a drawing of Arrays with boxes, and the facts.
+
+    The last result is what a page needs to compute the graph. It is None for a large graph, and for
+    one with a row that cannot be recorded, as the first frame then says.
+    """
+    order = [*view.ids]
+    names = dict(zip(order, choose_array_names(order, look.format), strict=True))
+    passed = list(contributions(order, RIGHT))
+    notation = ArrayNotation(names, look.format, look.matrix_size)
+    rows, problem = record_small(order)
+    notation.structures = {node: row.structures for node, row in rows.items()}
+    traced = ArrayBoxTracer(view, notation, passed).trace()
+    parameters = view.modules.parameters
+    if not rows:
+        add_note_to_start(traced.templates, problem)
+        facts = collect_array_facts(notation, traced.grads, parameters, has_paths=False)
+        cells = {*view.ids.values()}
+        return traced, [fact for fact in facts if fact.id in cells] + list_boxes(view), None
+    passes = {RIGHT: passed}
+    copy = copy_graph(order, passes)
+    copied = make_notation(copy, names, rows, look.format, look.matrix_size)
+    tracer = ArrayBoxTracer(replace_nodes(view, copy.nodes), copied, copy.passes[RIGHT])
+    templates = tracer.trace().templates
+    facts = place_in_boxes(collect_copied_facts(copy, copied, parameters), view)
+    graph = pack_copy(copy, names, passes, rows, look.format)
+    graph = graph._replace(boxes={"groups": [], "stages": []})  # their numbers are places of arrays
+    return traced, facts, LiveArrays(templates, facts, graph)
+
+
+def replace_nodes(view: View, copies: Mapping[Node, Any]) -> View:
+    """Return a view of the copies of nodes."""
+
+    def replace(part: Cell | Box) -> Cell | Box:
+        if isinstance(part, Cell):
+            return part._replace(node=copies[part.node])
+        parameters = [copies[x] for x in part.parameters if x in copies]
+        return part._replace(parameters=parameters, result=part.result and copies[part.result])
+
+    contents = {path: [*map(replace, parts)] for path, parts in view.contents.items()}
+    ids = {copies[node]: id for node, id in view.ids.items()}
+    return view._replace(contents=contents, ids=ids)
+
+
+def list_boxes(view: View, leaves: Mapping[str, Sequence[int]] = NO_LEAVES) -> list[Facts]:
+    """Return the facts about the boxes of a drawing, given the places of the leaves inside."""
     boxes = [box for box in view.drawn if isinstance(box, Box)]
-    named = [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
-    return traced, [fact for fact in facts if fact.id in cells] + named
+    return [
+        Facts(box.id, box.path, format_count(box.nodes, "node"), leaves=leaves.get(box.id, ()))
+        for box in boxes
+    ]
+
+
+def place_in_boxes(facts: Sequence[Facts], view: View) -> list[Facts]:
+    """Return the facts about all nodes with the ids of their boxes, and those about the boxes.
+
+    The entries of nodes that a box computes are empty, except that of the root.
+    """
+    boxes = {box.id for box in view.drawn if isinstance(box, Box)}
+    placed, leaves, root = [], dict[str, list[int]](), [*view.ids][-1]
+    for i, (node, id) in enumerate(view.ids.items()):
+        fact = facts[i]._replace(id=id, gradient="", factors=(), uses=())
+        if id in boxes:
+            fact = fact._replace(lines=())
+            if node.op is None and not is_plain_number(node):
+                leaves.setdefault(id, []).append(i)
+            elif node is not root:
+                fact = Facts("", "")
+        placed.append(fact)
+    return placed + list_boxes(view, leaves)
 
 
 class ArrayBoxTracer(BoxTracer):
-    """The frames of Arrays, whose boxes show the formulas of the arrays inside."""
+    """The frames of Arrays, whose boxes show the formulas of the arrays inside.
+
+    Args:
+        view: the drawing.
+        notation: the names of all nodes.
+        passed: the contributions of the backward pass.
+    """
 
     notation: ArrayNotation
 
-    def __init__(self, view: View, spec: str, largest: int):
-        self.largest = largest
-        super().__init__(view, spec)
-        self.plain = ArrayFrames(self.order, self.notation, {}, RIGHT)
+    def __init__(self, view: View, notation: ArrayNotation, passed: Sequence[Contribution]):
+        self.notation, self.passed = notation, passed
+        super().__init__(view, notation.spec)
+        self.plain = ArrayFrames(self.order, notation, {}, RIGHT)
         self.inside: dict[str, list[Contribution]] = {}  # by the boxes, not those to leaves
-        for sent in contributions(self.order, RIGHT):
+        for sent in passed:
             if self.ids[sent.node] == self.ids[sent.to] and sent.to.op is not None:
                 self.inside.setdefault(self.ids[sent.node], []).append(sent)
 
     def choose_notation(self, spec: str) -> ArrayNotation:
         """Return the names of nodes, also of those in boxes, and the format of arrays."""
-        names = choose_array_names(self.order, spec)
-        return ArrayNotation(dict(zip(self.order, names, strict=True)), spec, self.largest)
+        return self.notation
+
+    def run_pass(self) -> Sequence[Contribution]:
+        """Return the contributions of the backward pass."""
+        return self.passed
 
     def show(self, frame: Frame, arrays: Mapping[tuple[Any, str], Any]) -> Frame:
         """Return a frame in which arrays outside boxes appear."""
@@ -143,14 +223,23 @@ class ArrayNumbers:
         """Return a gradient after the last stage."""
         return self.sums[node]
 
-    def place_group(self, kind: str, nodes: Sequence[Node]) -> float:
+    def place_group(self, kind: str, nodes: Sequence[Node]) -> float | Place:
         """Return the norm of all elements of some gradients after the last stage."""
-        return norm([norm(self.sums.get(x, 0.0)) for x in nodes])
+        return measure_all([self.sums[x] for x in nodes if x in self.sums])
 
     def place_sent(self, sent: Contribution) -> Any:
         """Return what a contribution adds."""
         return sent.sent
 
-    def place_stage(self) -> float:
-        """Return the norm of what the last stage sends."""
-        return measure_sent(self.stage)
+    def place_stage(self) -> float | Place:
+        """Return the norm of what the last stage sends, added up for each receiver."""
+        sums: dict[Node, Any] = {}
+        for sent in self.stage:
+            sums[sent.to] = sums[sent.to] + sent.sent if sent.to in sums else sent.sent
+        return measure_all([*sums.values()])
+
+
+def measure_all(arrays: Sequence[Any]) -> float | Place:
+    """Return the norm of all elements of some arrays; of recorded ones, its place."""
+    elements = np.concatenate([np.zeros(0), *map(np.ravel, arrays)])
+    return Place(make_key("l", elements)) if is_recorded(elements) else norm(elements)

@@ -56,11 +56,15 @@ class LiveArrays(NamedTuple):
     graph: LiveGraph
 
 
-def can_compute(order: Sequence[Any]) -> bool:
-    """Return whether a page computes a graph of Arrays: a small one, with a single dtype."""
+def find_obstacle(order: Sequence[Any]) -> str:
+    """Return why a page does not compute a graph of Arrays; "" for a small one of one dtype."""
     sizes = [node.data.size for node in order]
-    dtypes = {node.data.dtype for node in order if not node.constant}
-    return sum(sizes) <= MOST_ELEMENTS and min(sizes) > 0 and len(dtypes) == 1
+    dtypes = {str(node.data.dtype) for node in order if not node.constant}
+    if sum(sizes) > MOST_ELEMENTS:
+        return f"its arrays have {sum(sizes):,} elements, and a page computes up to {MOST_ELEMENTS}"
+    if min(sizes) == 0:
+        return "an array is empty"
+    return f"its arrays have the dtypes {', '.join(sorted(dtypes))}" if len(dtypes) > 1 else ""
 
 
 def record_rows(order: Sequence[Any]) -> dict[Any, Row]:
@@ -79,6 +83,17 @@ def record_rows(order: Sequence[Any]) -> dict[Any, Row]:
                     problem.add_note(f"row {node.op.name!r} cannot be recorded")
                     raise
     return rows
+
+
+def record_small(order: Sequence[Node]) -> tuple[dict[Any, Row], str]:
+    """Return the rows of a graph that a page computes; of another one, none and the reason."""
+    obstacle = find_obstacle(order)
+    if not obstacle:
+        try:
+            return record_rows(order), ""
+        except Exception as problem:  # a user's row may raise anything when it gets symbols
+            obstacle = problem.__notes__[-1]
+    return {}, f"This page replays its numbers: {obstacle}."
 
 
 def is_single(order: Sequence[Any]) -> bool:
@@ -142,6 +157,50 @@ def replace_data(node: Any, inputs: Sequence[Any], data: Any, xs: Sequence[Any])
 # ------------------------------------------------------------------------------------- the page
 
 
+def add_note_to_start(runs: Sequence[Run], note: str) -> None:
+    """Add a sentence to the first frame of the correct pass."""
+    first, *_ = runs[0].frames
+    runs[0].frames[0] = first._replace(note=f"{first.note} {note}".strip())
+
+
+class RecordedCopy(NamedTuple):
+    """A copy of a graph whose arrays have recorded elements.
+
+    nodes    the copies of the nodes, in topological order
+    passes   the contributions of the passes, with recorded gradients
+    recorder of the elements, and of the numbers that texts compute from them
+    sources  the number of slots of the nodes and of the contributions
+    """
+
+    nodes: dict[Any, Any]
+    passes: dict[Pass, list[Contribution]]
+    recorder: ElementRecorder
+    sources: int
+
+
+def copy_graph(order: Sequence[Any], passes: Mapping[Pass, Sequence[Contribution]]) -> RecordedCopy:
+    """Return a copy of a graph, given in topological order, and of its passes."""
+    recorder = ElementRecorder(is_single(order))
+    copies: dict[Any, Any] = {}
+    for node in order:
+        data, inputs = recorder.read(node.data), [copies[x] for x in node.inputs]
+        if is_plain_number(node):
+            data = node.data
+        copies[node] = replace_data(node, inputs, data, [x._data for x in inputs])
+    sent = {x: [read_contribution(c, copies, recorder) for c in cs] for x, cs in passes.items()}
+    return RecordedCopy(copies, sent, recorder, recorder.slots)
+
+
+def make_notation(
+    copy: RecordedCopy, names: Mapping[Any, str], rows: Mapping[Any, Row], spec: str, largest: int
+) -> ArrayNotation:
+    """Return the names of copied nodes, and the format of their arrays."""
+    named = {copy.nodes[node]: remove_marks(name) for node, name in names.items()}
+    notation = ArrayNotation(named, spec, largest)
+    notation.structures = {copy.nodes[node]: row.structures for node, row in rows.items()}
+    return notation
+
+
 def make_live(
     names: Mapping[Any, str],
     passes: Mapping[Pass, Sequence[Contribution]],
@@ -152,30 +211,36 @@ def make_live(
     parameters: Collection[Node],
 ) -> LiveArrays:
     """Return the parts of a page that computes a graph, given with names in topological order."""
-    order = [*names]
-    recorder = ElementRecorder(is_single(order))
-    copies: dict[Any, Any] = {}
-    for node in order:
-        data, inputs = recorder.read(node.data), [copies[x] for x in node.inputs]
-        if is_plain_number(node):
-            data = node.data
-        copies[node] = replace_data(node, inputs, data, [x._data for x in inputs])
-    sent = {x: [read_contribution(c, copies, recorder) for c in cs] for x, cs in passes.items()}
-    sources = recorder.slots
-    notation = ArrayNotation(
-        {copies[node]: remove_marks(name) for node, name in names.items()}, spec, largest
-    )
-    notation.structures = {copies[node]: row.structures for node, row in rows.items()}
+    copy = copy_graph([*names], passes)
+    copies, notation = copy.nodes, make_notation(copy, names, rows, spec, largest)
     places = {copies[x]: remove_marks(place) for x, place in places.items() if x in copies}
     runs = []
-    for title, (variant, contributed) in zip(TITLES, sent.items(), strict=True):
+    for title, (variant, contributed) in zip(TITLES, copy.passes.items(), strict=True):
         frames = ArrayFrames([*copies.values()], notation, places, variant)
         trace = frames.trace_all if variant is RIGHT else frames.trace_pass
         runs.append(Run(title, [*trace(contributed)]))
-    grads = {x: np.zeros(np.shape(x._data)) for x in copies.values()}
-    facts = collect_live_array_facts(
-        notation, grads, {copies[x] for x in parameters if x in copies}
-    )
+    facts = collect_copied_facts(copy, notation, parameters)
+    return LiveArrays(runs, facts, pack_copy(copy, names, passes, rows, spec))
+
+
+def collect_copied_facts(
+    copy: RecordedCopy, notation: ArrayNotation, parameters: Collection[Node]
+) -> list[Facts]:
+    """Return the facts about all nodes, with places for numbers."""
+    grads = {x: np.zeros(np.shape(x._data)) for x in copy.nodes.values()}
+    owned = {copy.nodes[x] for x in parameters if x in copy.nodes}
+    return collect_live_array_facts(notation, grads, owned)
+
+
+def pack_copy(
+    copy: RecordedCopy,
+    names: Mapping[Any, str],
+    passes: Mapping[Pass, Sequence[Contribution]],
+    rows: Mapping[Any, Row],
+    spec: str,
+) -> LiveGraph:
+    """Return a graph for a page, with the program of all texts that have been made of its copy."""
+    recorder, sources = copy.recorder, copy.sources
     shown = [s for s in sorted(recorder.shown) if s >= sources]
     row = Recorded(recorder.instructions, shown, [], [], [], recorder.constants, recorder.slots)
     program = print_program({"x": range(sources)}, row, shown)
@@ -184,7 +249,7 @@ def make_live(
         "map": [MOST_ROWS, MOST_COLUMNS], "short": SHORT if spec == DEFAULT else spec,
         "default": spec == DEFAULT,
     }  # fmt: skip
-    return LiveArrays(runs, facts, pack_arrays(names, passes, rows, program, spec, arrays))
+    return pack_arrays(names, passes, rows, program, spec, arrays)
 
 
 def pack_arrays(

@@ -19,7 +19,7 @@ from engine.draw.arrays.writing import (
     to_shaped_mathml,
 )
 from engine.draw.formulas.notation import Line, Notation
-from engine.draw.formulas.places import CLOSE, OPEN, mark_place
+from engine.draw.formulas.places import CLOSE, OPEN, Place, mark_place
 from engine.draw.formulas.symbols import Symbol, combine, lift
 from engine.draw.look.theme import format_number, norm
 from engine.node import Node
@@ -74,6 +74,8 @@ class ArrayNotation(Notation):
 
     def format(self, x: Any) -> str:
         """Format a number; of an array with axes, its norm."""
+        if isinstance(x, Place):
+            return super().format(x)
         if is_recorded(x):
             return mark_place(make_key("n" if np.ndim(x) else "", x))
         if not np.ndim(x):

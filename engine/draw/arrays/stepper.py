@@ -1,12 +1,9 @@
 """The parts of a page that steps through a graph of Arrays."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from engine.draw.arrays.cells import Room
 from engine.draw.arrays.columns import draw_array_columns
 from engine.draw.arrays.facts import collect_array_facts
-from engine.draw.arrays.live import LiveArrays, Row, can_compute, make_live, record_rows
+from engine.draw.arrays.live import LiveArrays, add_note_to_start, make_live, record_small
 from engine.draw.arrays.notation import ArrayNotation, is_plain_number
 from engine.draw.arrays.tracer import trace_arrays
 from engine.draw.drawing import Drawing, add_note, find_arrays, title_graph
@@ -17,7 +14,6 @@ from engine.draw.graph.view import View
 from engine.draw.options import Options
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import Run, Trace
-from engine.node import Node
 from engine.watch.wrong_passes import RIGHT, WRONG, contributions
 
 CHANGE = "Drag an underlined number to change it, or select it and type another one."
@@ -41,7 +37,7 @@ def trace_array_view(
     facts = collect_array_facts(notation, traced.grads, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not is_plain_number(node)}
     widths = {} if look.names_only else reserve_widths(traced.runs)
-    room = reserve_room(traced.runs, widths, USUAL if rows else "")
+    room = reserve_room(traced.runs, widths, bool(rows))
     arrays = find_arrays(view, look, names, traced.grads, room)
     dot = write_dot(view, reserve_heights(look), names, traced.grads, widths, arrays=arrays)
     scene = draw_array_columns(view, look, arrays, names, traced.grads) if arrays else None
@@ -60,25 +56,10 @@ def trace_array_view(
     return traced, facts, drawing, live
 
 
-def add_note_to_start(runs: Sequence[Run], note: str) -> None:
-    """Add a sentence to the first frame of the correct pass."""
-    first, *_ = runs[0].frames
-    runs[0].frames[0] = first._replace(note=f"{first.note} {note}".strip())
-
-
-def record_small(order: Sequence[Node]) -> tuple[dict[Any, Row], str]:
-    """Return the rows of a small graph; of one that cannot be recorded, none and the reason."""
-    if not can_compute(order):
-        return {}, ""
-    try:
-        return record_rows(order), ""
-    except Exception as problem:  # a user's row may raise anything when it gets symbols
-        return {}, f"This page replays its numbers: {problem.__notes__[-1]}."
-
-
-def reserve_room(runs: list[Run], marks: dict[str, float], usual: str) -> Room:
-    """Return the texts of all steps, for which cells must have room, and for a usual number."""
-    texts: dict[str, list[str]] = {}
+def reserve_room(runs: list[Run], marks: dict[str, float], is_live: bool) -> Room:
+    """Return the texts of all steps, for which cells must have room. If the page computes them,
+    there is room for a usual number."""
+    usual, texts = USUAL if is_live else "", dict[str, list[str]]()
     for run in runs:
         for frame in run.frames:
             for key, cells in frame.cells.items():

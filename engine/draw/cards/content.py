@@ -4,6 +4,7 @@ steps.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from engine.draw.cards.headings import Headings, list_indices
 from engine.draw.cards.neurons import LooseStep, NeuronGraph, NeuronValues, Row
@@ -25,6 +26,7 @@ from engine.draw.look.scene import Span
 from engine.draw.look.theme import blend, format_number
 from engine.node import Node
 
+DrawnValue = TypeVar("DrawnValue", Piece, ValueMark)
 MOST_ROWS, ENDS = 29, 3  # of weights; beyond it, a card has some at both ends
 MANY_VALUES, FEW_ROWS = 250, 8  # in a picture of many values, of which no page steps through each
 MOST_SAMPLES, FIRST_SAMPLES = 5, 3  # beyond it, a card has the numbers of the first ones
@@ -155,7 +157,8 @@ class CardWriter:
         card = Card([table], "step")
         line = table.add_line()
         graph = self.network.graph
-        pieces, ids = self.headings.write(step), self.network.list_ids(step.operation, "o")
+        pieces = tuple(self.place_at_use(x, step.operation) for x in self.headings.write(step))
+        ids = self.network.list_ids(step.operation, "o")
         table.add_cell(TableCell(line, 0, pieces, "name", is_wide=True, ids=ids))
         op = step.operation.node.op
         is_combined = step.operation.has_samples and list_indices(graph, step.operation)
@@ -165,8 +168,10 @@ class CardWriter:
             self.add_classes(table, step.operation)
         for leaf in step.leaves:
             if not leaf.is_number:
-                first = table.lines
+                first, marks = table.lines, len(table.marks)
                 self.add_values(table, leaf, self.write_name(leaf))
+                own = table.marks[marks:]
+                table.marks[marks:] = [self.place_at_use(x, step.operation) for x in own]
                 table.frames.append((first, table.lines, self.find_kind(leaf)))
         if len(step.operation.nodes) > 1 and step.operation.terms and self.look.has_data:
             self.add_partial_sums(table, step.operation)
@@ -267,8 +272,8 @@ class CardWriter:
         cells = [TableCell(line, place, make_pieces(self.format(node.data)), "data")]
         if has_grads:
             cells.append(TableCell(line + 1, place, self.write_grad(node), "grad"))
-        lines = (line, line + 1 + has_grads)
-        table.add_mark(self.mark(item, sample, lines, (place, place + 1), cells))
+        lines, places = (line, line + 1 + has_grads), None if sample < 0 else (place, place + 1)
+        table.add_mark(self.mark(item, sample, lines, places, cells))
 
     def add_classes(self, table: CardTable, item: Item) -> None:
         """Add a line with the label of each sample: the number of the first input of its loss."""
@@ -336,6 +341,13 @@ class CardWriter:
             numbers = [i for i, y in enumerate(node.inputs) if y is x]
             arrows.append(f"e{place[node]}-{k if k in numbers else numbers[0]}")
         return arrows
+
+    def place_at_use(self, drawn: DrawnValue, item: Item) -> DrawnValue:
+        """Return an input of an item with the ids of the arrows that it is at, of all samples."""
+        place = self.network.place
+        uses = [(node, k, x) for node in item.nodes for k, x in enumerate(node.inputs)]
+        at = [f"e{place[node]}-{k}" for node, k, x in uses if f"v{place[x]}" in drawn.ids]
+        return drawn._replace(at=tuple(at))
 
     def find_kind(self, item: Item) -> str:
         return classify(item.node, self.network.root, self.modules)

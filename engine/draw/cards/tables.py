@@ -38,11 +38,12 @@ class Look:
 
 
 class Piece(NamedTuple):
-    """A part of a line of text: spans, and for a constant in a formula its ids."""
+    """A part of a line of text: spans, and for a constant in a formula its ids and arrows."""
 
     spans: tuple[Span, ...]
     ids: tuple[str, ...] = ()
     title: str = ""
+    at: tuple[str, ...] = ()
 
 
 class TableCell(NamedTuple):
@@ -69,6 +70,7 @@ class ValueMark(NamedTuple):
     places: tuple[int, int] | None  # None for all
     cells: tuple[TableCell, ...]
     fill: str = ""
+    at: tuple[str, ...] = ()  # the ids of the arrows from the value, if it has a copy at each use
 
 
 @dataclass
@@ -152,7 +154,7 @@ class TableLayout:
                 box,
                 *(p for cell in mark.cells for p in self.write_cell(cell, x, y, seen)),
             ]
-            parts.append(nest(mark.ids, body, mark.title, seen))
+            parts.append(nest(mark.ids, body, mark.title, seen, at=mark.at))
         parts += [p for cell in self.table.cells for p in self.write_cell(cell, x, y, seen)]
         return parts
 
@@ -228,9 +230,8 @@ class TableLayout:
         for piece in cell.pieces:
             width = measure(piece.spans, size)
             if piece.ids:
-                parts.append(
-                    nest(piece.ids, self.write_chip(piece, left, base, width), piece.title, seen)
-                )
+                chip = self.write_chip(piece, left, base, width)
+                parts.append(nest(piece.ids, chip, piece.title, seen, at=piece.at))
                 left += width + 2 * CHIP
             else:
                 parts.append(Text(left, base, piece.spans, colour, size, field=field_))
@@ -278,14 +279,22 @@ def find_size(cell: TableCell, look: Look) -> float:
 
 
 def nest(
-    ids: Sequence[str], body: Sequence[Part], title: str, seen: set[str], kind: str = "node"
-) -> Group:
-    """Return parts in groups with these ids, one in the other; ids that are taken are left out."""
-    free = [id for id in ids if id not in seen]
-    seen.update(free)
-    group = Group(free[-1] if free else "", body, title, kind)
-    for id in reversed(free[:-1]):
-        group = Group(id, [group], "", kind)
+    ids: Sequence[str], body: Sequence[Part], title: str, seen: set[str], kind: str = "node",
+    at: Sequence[str] = (),
+) -> Group:  # fmt: skip
+    """Return parts in groups with these ids, one in the other.
+
+    Ids that are taken are left out, except those of values, whose parts are copies at some arrows.
+    """
+    taken = {id for id in ids if id in seen}
+    seen.update(ids)
+    group = Group("", body, title, kind)
+    own = [id for id in reversed(ids) if id not in taken or (kind == "node" and id[0] == "v")]
+    for i, id in enumerate(own):
+        inside = [group] if i else body
+        is_copy = id in taken
+        group = Group("" if is_copy else id, inside, "" if i else title, kind)
+        group = group._replace(of=id, at=at) if is_copy else group
     return group
 
 

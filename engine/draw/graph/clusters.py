@@ -6,7 +6,7 @@ products and the activation that follows.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from engine.draw.formulas.notation import Name
@@ -75,12 +75,15 @@ class Modules:
         scopes = find_scopes(order, known)
         for node in order:
             if node.op is not None:
-                scope, path = next(iter(scopes[node]), ""), self.find_path(node)
+                scope, path = next(iter(scopes[node]), ""), self.find_path(node, scopes)
                 is_inside = not scope or scope in self.list_ancestors(path)
                 self.path_by_node[node] = path if is_inside else scope
 
-    def find_path(self, node: Node) -> str:
-        """Return the path of the module whose layer computes a node, from those of its inputs."""
+    def find_path(self, node: Node, scopes: Mapping[Node, Collection[str]]) -> str:
+        """Return the path of the module whose layer computes a node, from those of its inputs.
+
+        A sum of what a call of the module returned is not a part of it.
+        """
         own = [self.path_by_node[x] for x in node.inputs if x in self.owned]
         if own:
             return "" if self.is_penalty(node) else self.find_common(own)
@@ -91,7 +94,9 @@ class Modules:
         repeats = any(x.op is not None and x.op.name == name for x in node.inputs)
         is_one = name == activation if isinstance(activation, str) else name in ACTIVATIONS
         activates = is_one and not repeats
-        adds = name in ("+", "total") and any(map(self.is_product, node.inputs))
+        adds = name in ("+", "total") and any(
+            self.is_product(x) and {*scopes[node]}.issuperset(scopes[x]) for x in node.inputs
+        )
         return path if activates or adds else ""
 
     def is_penalty(self, node: Node) -> bool:
@@ -197,10 +202,10 @@ def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
 
 def is_setting(node: Node, k: int, modules: Modules) -> bool:
     """Return whether the k-th input of a node is a setting rather than data: the bias of a `dot`,
-    or a constant beside computed inputs and no parameters. A number that is added, and also
-    read by a layer, is data: a float that a residual connection adds."""
+    the eps of a norm, or a constant beside computed inputs and no parameters. A number that is
+    added, and also read by a layer, is data: a float that a residual connection adds."""
     name = node.op.name if node.op is not None else ""
-    if name == "dot":
+    if name in ("dot", "rms_norm", "layer_norm"):
         return k == len(node.inputs) - 1
     x = node.inputs[k]
     if name == "+" and isinstance(x.data, float) and x.data in modules.input_numbers:

@@ -1,5 +1,6 @@
 """The insides of the boxes of a drawing: the pictures that they open, one inside another."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import NamedTuple
@@ -78,6 +79,7 @@ class Opener:
         self.place = {node: i for i, node in enumerate(self.order)}
         groups = group_nodes(self.order, self.modules)
         self.finder = PartFinder(self.order, self.modules, groups, model)
+        self.neurons: dict[str, Sequence[str]] = {}  # the paths of neurons, by the name of a group
         self.users: dict[Node, list[Node]] = {}
         for node in self.order:
             for x in dict.fromkeys(node.inputs):
@@ -111,10 +113,13 @@ class Opener:
             x: None for node in part.nodes for x in node.inputs
             if x not in own and x not in self.biases
         }  # fmt: skip
-        children = self.finder.list_children(part.path) if part.path else []
+        children = self.neurons.get(part.name, [])
+        is_layer = bool(children) or part.path in self.finder.layers
+        if part.path:
+            children = self.finder.list_children(part.path)
         shown = [x for x in part.nodes if x not in self.biases]
         parts: list[ModelPart] = []
-        if part.path in self.finder.layers or not children:
+        if is_layer or not children:
             if len(shown) > MOST_CELLS:
                 parts = [*self.split_leaves(part, children)]
                 shown = [x for x in shown if x.op is not None]
@@ -122,6 +127,8 @@ class Opener:
             shown = []
         if not shown or len(shown) > MOST_CELLS:
             parts = self.finder.split(part.nodes, children, around) if children else []
+            if is_layer and len(parts) > MOST_PARTS:
+                parts = [*self.group_neurons(part, children)]
             if not 1 < len(parts) <= MOST_PARTS:
                 return None
             shown = []
@@ -130,6 +137,26 @@ class Opener:
         are_cells = bool(shown) and len(shown) + len(inputs) <= MOST_CELLS
         cells |= inputs if are_cells else {x: None for x in inputs if x not in around}
         return self.build(part, parts, cells, inputs, around), parts
+
+    def group_neurons(self, part: ModelPart, neurons: Sequence[str]) -> Iterator[ModelPart]:
+        """Yield consecutive neurons of a large layer as parts, each small enough to open."""
+        members: dict[str, list[Node]] = {path: [] for path in neurons}
+        for node in part.nodes:
+            ancestors = self.modules.list_ancestors(self.finder.path_of[node])
+            path = next((x for x in ancestors if x in members), None)
+            if path is None:  # the layer computes it itself
+                return
+            members[path].append(node)
+        largest = max(sum(x.op is not None for x in nodes) for nodes in members.values())
+        count = math.ceil(len(neurons) / max(1, MOST_CELLS // largest))
+        size = math.ceil(len(neurons) / count)
+        for first in range(0, len(neurons), size):
+            some = neurons[first : first + size]
+            short = f"neurons[{first}:{first + len(some)}]"
+            name, nodes = f"{part.name}.{short}", [x for path in some for x in members[path]]
+            nodes.sort(key=self.place.__getitem__)
+            self.neurons[name] = some
+            yield ModelPart(name, [short], part.path, "", nodes)
 
     def split_leaves(self, part: ModelPart, children: Sequence[str]) -> Iterator[ModelPart]:
         """Yield the leaves of each neuron of a layer as a part, or all leaves if it is large."""
@@ -140,9 +167,8 @@ class Opener:
             own = [x for x in leaves if path in self.modules.list_ancestors(self.finder.path_of[x])]
             if own:
                 name = format_path(path)
-                yield ModelPart(
-                    f"{name} parameters", [name.removeprefix(f"{part.name}.")], "", "", own
-                )
+                short = name.rpartition(".")[2] if path != part.path else name
+                yield ModelPart(f"{name} parameters", [short], "", "", own)
 
     def build(
         self, part: ModelPart, parts: Sequence[ModelPart], cells: Mapping[Node, None],

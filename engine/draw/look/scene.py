@@ -98,7 +98,8 @@ class Group(NamedTuple):
     `id` is that of the value, operation, arrow or box, as in `engine.draw.graph.view`. `kind` is
     the class of the element: "node", "edge" or "cluster". `title` appears when the pointer rests on
     it.
-    `opens` is the title of the page's view that a click opens.
+    `opens` is the title of the page's view that a click opens. A value that is drawn again has its
+    id as `of`, and the ids of the arrows that it is at.
     """
 
     id: str
@@ -106,6 +107,8 @@ class Group(NamedTuple):
     title: str = ""
     kind: str = "node"
     opens: str = ""
+    of: str = ""
+    at: Sequence[str] = ()
 
 
 Part: TypeAlias = Text | Rect | Circle | Curve | Group
@@ -157,6 +160,8 @@ def write_group(group: Group, prefix: str) -> str:
     body = "\n".join(write_part(part, prefix) for part in group.parts)
     title = f"<title>{html.escape(group.title)}</title>\n" if group.title else ""
     id = f' id="{prefix}-{group.id}"' if group.id else ""
+    if group.of:
+        id = f' data-of="{group.of}" data-at="{" ".join(group.at)}"'
     opens = f' data-opens="{html.escape(group.opens)}"' if group.opens else ""
     return f'<g{id} class="{group.kind}"{opens}>\n{title}{body}\n</g>'
 

@@ -34,6 +34,17 @@ function createEditor(view, changes, page) {
   drawing.addEventListener("pointerup", end);
   drawing.addEventListener("pointercancel", end);
 
+  // The wheel changes the selected number; elsewhere it scrolls.
+  drawing.addEventListener("wheel", (event) => {
+    const i = findNumber(event.target, event);
+    if (i !== undefined && i === page.selected() && !event.ctrlKey && !event.metaKey) turn(i, event);
+  }, { passive: false });
+
+  function turn(i, event) {
+    event.preventDefault();
+    if (event.deltaY) nudge(i, event.deltaY < 0 ? 1 : -1);
+  }
+
   // Returns the place of the leaf whose number an element of the drawing shows.
   function findNumber(element, event) {
     const i = placeOf.get(page.idAt(element, event));
@@ -43,6 +54,7 @@ function createEditor(view, changes, page) {
   // Marks the numbers that can be changed, and those that have been.
   function showMarks() {
     const mark = (id, name, on) => page.parts(id).forEach((element) => element.classList.toggle(name, on));
+    for (const [id, leaves] of page.boxes ?? []) mark(id, "changed", leaves.some(isChanged));
     facts.forEach(({ id, leaves }, i) => {
       if (leaves) mark(id, "changed", leaves.some((k) => facts[k].id === id && isChanged(k)));
       if (!id || !isLeaf(i) || placeOf.get(id) !== i) return;
@@ -55,23 +67,14 @@ function createEditor(view, changes, page) {
 
   // Returns the controls of a leaf, or of the leaves in a box.
   function createControls(i) {
-    const { leaves = [] } = facts[i] ?? {}, rows = leaves.slice(0, MOST_CONTROLS).map((k) => [k, createRow(k)]).filter(([, row]) => row);
-    if (!rows.length) return createRow(i);
-    const list = document.createElement("div");
-    list.className = "controls";
-    for (const [k, row] of rows) list.append(createText("label", shortenLeaf(facts[k].name, facts[i].name)), row);
-    if (leaves.length > MOST_CONTROLS) list.append(createText("more", `and ${leaves.length - MOST_CONTROLS} more, in the list above`));
-    return Object.assign(list, { update: () => rows.forEach(([, row]) => row.update?.()) });
+    const { leaves, name } = facts[i] ?? {};
+    return (leaves && listControls(leaves, createRow, (k) => shortenLeaf(facts[k].name, name))) || createRow(i);
   }
 
   // Returns the name of a leaf without that of its box.
   function shortenLeaf(name, box) {
     const path = box.replace(/(^|\.)(\d+)(?=\.|$)/g, "[$2]"); // as Python writes it
     return (name.startsWith(path) && name.slice(path.length).replace(/^[., ]+/, "")) || name;
-  }
-
-  function createText(kind, text) {
-    return Object.assign(document.createElement("span"), { className: kind, textContent: text, title: text });
   }
 
   // Returns the controls of a leaf: its number, and what it was.
@@ -100,10 +103,8 @@ function createEditor(view, changes, page) {
       nudge(i, steps * (event.shiftKey ? 10 : 1));
     });
     input.addEventListener("change", () => enter(i, input));
-    input.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      nudge(i, event.deltaY < 0 ? 1 : -1);
-    }, { passive: false });
+    input.addEventListener("blur", () => row.update()); // the number again, in place of a text that is none
+    input.addEventListener("wheel", (event) => turn(i, event), { passive: false });
     const minus = createButton("−", () => nudge(i, -1), "Smaller"), plus = createButton("+", () => nudge(i, 1), "Larger");
     const was = createButton("", () => set([[i, first(i)]]), "Reset this number");
     was.className = "was";
@@ -112,6 +113,7 @@ function createEditor(view, changes, page) {
       const text = writeNumber(data[i]);
       if (document.activeElement !== input || readNumber(input.value) !== data[i]) input.value = text;
       input.classList.remove("invalid");
+      input.setAttribute("aria-invalid", false);
       was.textContent = `was ${live.write(first(i))}`;
       was.hidden = !isChanged(i);
     };
@@ -135,4 +137,15 @@ function createEditor(view, changes, page) {
   }
 
   return { ...changes, createControls, showMarks, choose: page.select };
+}
+
+// Returns the controls of several leaves below each other; null if none can change.
+function listControls(leaves, create, name) {
+  const rows = leaves.slice(0, MOST_CONTROLS).map((k) => [k, create(k)]).filter(([, row]) => row), list = document.createElement("div");
+  if (!rows.length) return null;
+  list.className = "controls";
+  const createText = (kind, text) => Object.assign(document.createElement("span"), { className: kind, textContent: text, title: text });
+  for (const [k, row] of rows) list.append(createText("label", name(k)), row);
+  if (leaves.length > MOST_CONTROLS) list.append(createText("more", `and ${leaves.length - MOST_CONTROLS} more, in the list above`));
+  return Object.assign(list, { update: () => rows.forEach(([, row]) => row.update?.()) });
 }

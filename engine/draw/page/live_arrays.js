@@ -281,8 +281,9 @@ function createElements(graph, facts, { senders, write }) {
     runPass: () => ({ grads: list(graph.runPass(senders).grads) }),
   };
   const describe = ({ i, index }) => {
-    const { name, kind, math, id } = facts[i], inside = index.map((n) => `<mn>${n}</mn>`).join("<mo>,</mo>");
-    if (!index.length) return facts[i];
+    if (!facts[i].name) return {}; // computed in a box
+    const { name, kind, math } = facts[i], id = findArrayId(facts[i], i), inside = index.map((n) => `<mn>${n}</mn>`).join("<mo>,</mo>");
+    if (!index.length) return { ...facts[i], id };
     return { name: `${name}[${index}]`, kind: kind.split(",")[0], math: `<mrow>${math}<mo>[</mo>${inside}<mo>]</mo></mrow>`, id: `${id} ${findCell(index)}` };
   };
   return {
@@ -298,6 +299,9 @@ function createElements(graph, facts, { senders, write }) {
 
 // The view of the elements of a view: its numbers are those that change.
 const openElements = ({ live }) => ({ live: live.elements.createLive(live), facts: live.elements.facts });
+
+// Returns the id of an array in the drawing; one in a box has an id that the drawing lacks.
+const findArrayId = ({ id }, i) => (/^b/.test(id) ? `${id}.${i}` : id);
 
 // Returns what edit.js needs of a drawing of arrays: an element has the id "v0 1,2", with its row and
 // column. `select(i)` selects an array.
@@ -315,6 +319,7 @@ function createElementPage(view, select) {
       select(elements.entries[k].i);
     },
     selected: () => findChosen(view, view.inspector.selected()),
+    boxes: view.facts.filter(({ leaves }) => leaves).map(({ id, leaves }) => [id, leaves.flatMap(elements.placesOf)]),
     group: (k) => elements.placesOf(elements.entries[k].i), // the elements that are unlocked together
   };
 }
@@ -322,22 +327,25 @@ function createElementPage(view, select) {
 // Returns the place of the chosen element of a leaf, its first one if none is.
 function findChosen({ live: { elements }, facts, arrays }, i) {
   const places = elements.placesOf(i) ?? [];
-  return places.find((k) => elements.facts[k].id === arrays.chosen(facts[i].id)) ?? places[0] ?? -1;
+  return places.find((k) => elements.facts[k].id === arrays.chosen(findArrayId(facts[i], i))) ?? places[0] ?? -1;
 }
 
 // Returns the controls of an array: those of the chosen element, which `create(k)` makes, with a list of
-// all elements.
-function createArrayControls(view, i, create) {
-  const { elements } = view.live, places = elements.placesOf(i) ?? [], chosen = findChosen(view, i), controls = chosen < 0 ? null : create(chosen);
-  view.arrays.pick(controls ? view.facts[i].id : "");
+// all elements. Those of a box are those of its leaves; `box` is its place.
+function createArrayControls(view, i, create, box) {
+  const { facts, editor, live: { elements } } = view, { leaves } = facts[i] ?? {};
+  if (leaves) return listControls(leaves, (k) => createArrayControls(view, k, editor.createControls, i), (k) => facts[k].name);
+  const places = elements.placesOf(i) ?? [], chosen = findChosen(view, i), controls = chosen < 0 ? null : create(chosen);
+  view.arrays.pick(controls && box === undefined ? facts[i].id : "");
   if (!controls || places.length < 2) return controls;
   const pick = document.createElement("select");
   pick.className = "elements";
-  pick.setAttribute("aria-label", `Element of ${view.facts[i].name}`);
+  pick.setAttribute("aria-label", `Element of ${facts[i].name}`);
   pick.append(...places.map((k) => new Option(elements.facts[k].name, k, k === chosen, k === chosen)));
   pick.addEventListener("change", () => {
-    view.editor.choose(Number(pick.value));
-    view.panel.querySelector(".elements")?.focus(); // the controls are new
+    editor.choose(Number(pick.value));
+    if (box !== undefined) view.inspector.select(box);
+    [...view.panel.querySelectorAll(".elements")].find(({ ariaLabel }) => ariaLabel === pick.ariaLabel)?.focus(); // the controls are new
   });
   (controls.matches(".edit") ? controls : controls.querySelector(".edit")).prepend(pick);
   return controls;

@@ -11,10 +11,10 @@ function createScales([x0, x1], [y0, y1], { left, right, top, bottom }, isLog = 
   };
 }
 
-// Returns round numbers in a range, at most `most` of them.
+// Returns round numbers in a range, at most `most` of them, and two in any range around 0.
 function chooseTicks([low, high], most) {
   const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
-  const unit = [1, 2, 5, 10].map((x) => x * power).find((x) => Math.floor(high / x) - Math.ceil(low / x) < most);
+  const unit = [1, 2, 2.5, 5, 10].map((x) => x * power).find((x) => Math.floor(high / x) - Math.ceil(low / x) < most);
   if (!(unit > 0 && unit < Infinity)) return [];
   const first = Math.ceil(low / unit), count = Math.min(Math.floor(high / unit) - first + 1, most);
   return Array.from({ length: Math.max(count, 0) }, (_, i) => Number(((first + i) * unit).toPrecision(12)));

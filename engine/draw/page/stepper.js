@@ -353,7 +353,7 @@ function mount(root, page, rows) {
     find(".trouble").hidden = !trouble;
     if (!trouble) return;
     const { i, field, number } = trouble, isOf = ({ group }) => group !== undefined && live.isInGroup(group, i);
-    const name = facts[i].name ?? facts.find(isOf)?.name ?? "a result";
+    const name = facts[i].name ?? facts.find(isOf)?.name ?? live.nodes[i].name ?? "a result";
     find(".trouble").textContent = `The ${field} of ${name} is ${live.write([number].flat().find((x) => !Number.isFinite(x)))}; numbers that depend on it can be inf or nan, too.`;
   }
 

@@ -106,12 +106,16 @@ def collect_live_facts(
         kind = "" if isinstance(node, Outputs) else describe_kind(node, parameters)
         if id == HIDDEN:
             continue
-        if kind and id not in boxes:
+        if id in outside:
+            facts[i] = Facts(
+                id, notation.full_name(node), kind, to_mathml(notation.name(node)), lines=(),
+                origin=str(node.origin or ""),
+            )  # fmt: skip
+        elif kind and id not in boxes:
             partials = get_inputs(node)[1]
             places = [None if x is None else Place(f"p{i}.{k}") for k, x in enumerate(partials)]
             fact = collect_local_facts(id, node, notation, parameters, places)
-            lines = () if id in outside else fact.lines
-            facts[i] = fact._replace(math=to_mathml(notation.name(node)), lines=lines)
+            facts[i] = fact._replace(math=to_mathml(notation.name(node)))
         elif kind and (node.op is None or node is order[-1]):
             name = known.names.get(node) or Name(notation.names[node], notation.full_name(node))
             math = to_mathml(make_name(name.short))

@@ -35,7 +35,7 @@ from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
-MOST_VALUES = 6000  # of a graph that a page computes
+MOST_VALUES = 15_000  # of a graph that a page computes, such as an MNIST network of 16 neurons
 REPLAYS = (
     "The graph has {count:,} values, more than the {most:,} that a page computes. This page shows "
     "the numbers that Python computed, which cannot be changed."
@@ -94,7 +94,7 @@ class BoxTracer:
         """Return the frames, the names of the nodes, and their gradients."""
         paths = {x: self.boxes[id].path for x, id in self.ids.items() if id in self.boxes}
         parts = split_into_parts(self.view, self.names | paths)
-        passed = list(contributions(self.order, RIGHT))
+        passed = self.run_pass()
         root: Any = self.order[-1]
         grads: dict[Node, Any] = dict.fromkeys(self.order, 0.0) | {root: root._one()}
         grads |= {sent.to: sent.after for sent in passed}
@@ -103,6 +103,10 @@ class BoxTracer:
         backward = self.trace_backward(bundles)
         frames = [self.start(), *self.trace_forward(parts), *backward, END]
         return self.finish(Run(TITLES[0], frames), passed, grads)
+
+    def run_pass(self) -> Sequence[Contribution]:
+        """Return the contributions of the backward pass."""
+        return list(contributions(self.order, RIGHT))
 
     def prepare(
         self, passed: Sequence[Contribution], bundles: Sequence[Bundle], grads: Mapping[Node, Any]

@@ -47,7 +47,7 @@ function mountFilm(root) {
       const neuron = hovered ?? chosen;
       result.draw(neuron?.row ?? null, samples[sample].index);
       network?.draw(neuron);
-      find(".result .heading").textContent = neuron && field ? neuron.name : "output";
+      find(".result .heading").textContent = neuron && field ? neuron.name : result.title;
     }
 
     return { trainer, network, result, graphs, update, draw, weights: () => [...all.subarray(n * size, (n + 1) * size)] };
@@ -139,7 +139,7 @@ function mountFilm(root) {
       if (slopes) paint(gradient, slopes, film.shape);
       gradient.nextSibling.textContent = `∂loss/∂input, ±${format(slopes ? largest(slopes) : 0, 2)}`;
     } else if (x.length <= 8) find(".inputs").replaceChildren(...x.flatMap((number, j) => [make("dt", "", `x${j}`), make("dd", "", format(number, 4))]));
-    const shares = task.links === "softmax" ? toProbabilities(outputs) : task.links === "sigmoid" ? outputs.map((z) => 1 / (1 + Math.exp(-z))) : outputs;
+    const shares = linkRows([...outputs].map((z) => [z]), task.links).flat();
     const most = task.links ? 1 : largest(shares), names = shares.length === 1 ? [task.links ? `probability of ${task.labels[1]}` : "output"] : task.labels;
     find(".bars").replaceChildren(...shares.slice(0, 20).map((share, k) => {
       const item = make("li"), bar = make("i", share < 0 ? "negative" : ""), length = make("span", "length");

@@ -67,7 +67,7 @@ function mountTraining(root, data) {
     find(".epochs").textContent = trainer.epoch.toLocaleString("en");
     find(".loss").textContent = format(loss, 4);
     find(".accuracy").textContent = accuracy === null ? "" : `${Number((100 * accuracy).toFixed(1))} %`;
-    find(".heading").textContent = shown && field ? shown.name : "output";
+    find(".heading").textContent = shown && field ? shown.name : result.title;
     find(".alarm").textContent = alarm;
     if (!playing || now - inspected > 150) inspect(now);
     cost = 0.7 * cost + 0.3 * (performance.now() - start);
@@ -233,6 +233,7 @@ function mountTraining(root, data) {
     close: () => overlay.dialog.close(),
     // Takes n steps, and returns the losses.
     train(n) {
+      if (!(n >= 0)) throw new TypeError(`expected a number of steps, got ${n}`);
       const losses = [];
       for (let k = 0; k < n; k += 1) {
         step();

@@ -107,9 +107,3 @@ function applyChanges(old, change) {
 
 // A number of the page's data, in which texts stand for inf and nan.
 const toNumber = (x) => (typeof x === "string" ? { inf: Infinity, "-inf": -Infinity, nan: NaN }[x] : x);
-
-// Probabilities of classes from the outputs of a model.
-function toProbabilities(outputs) {
-  const most = Math.max(...outputs), powers = outputs.map((z) => Math.exp(z - most)), sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((x) => x / sum);
-}

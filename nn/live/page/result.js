@@ -9,6 +9,7 @@ class Result {
     this.isClasses = this.task.labels.length > 0;
     this.all = new Machine(data.model, trainer.numbers); // of all samples
     this.spots = [];
+    this.title = data.inputs.length === 1 && this.task.links ? "probability" : "output";
     this.writeLegend();
   }
 
@@ -117,23 +118,25 @@ class Result {
     return this.field.row(this.outputs[c])[k] - other;
   }
 
+  // The outputs over one input, as probabilities if they are logits. Of several classes, a sample is
+  // at the probability of its own.
   drawCurve(neuron, sample) {
-    const { field, palette, data } = this, { context, width, height } = fit(this.canvas);
-    const r = neuron ?? this.outputs[0], ys = field.row(r);
-    const seen = neuron === null ? data.y.map((y) => y[0]) : [];
-    const [low, high] = range([...seen, ...ys]);
+    const { field, palette, data, task } = this, { context, width, height } = fit(this.canvas);
+    const read = (machine) => (neuron === null ? linkRows(this.outputs.map((r) => machine.row(r)), task.links) : [machine.row(neuron)]);
+    const curves = read(field), own = read(this.all), isOwn = neuron !== null || task.links === "softmax";
+    const seen = data.y.map((y, s) => (isOwn ? own[(neuron === null && task.classes[s]) || 0][s] ?? 0 : y[0]));
+    const [low, high] = range(neuron === null && task.links ? [0, 1] : [...seen, ...curves.flatMap((ys) => [...ys])]);
     const [a, b] = field.sides[0], right = (x) => ((x - a) / (b - a)) * width, up = (y) => height - ((y - low) / (high - low)) * height;
     context.fillStyle = css(palette.tint);
     context.fillRect(0, 0, width, height);
     drawAxes(context, palette, width, height, [low, high], up);
-    this.spots = data.X.map((x, s) => [right(x[0]), up(neuron === null ? data.y[s][0] : this.all.row(r)[s])]);
+    this.spots = data.X.map((x, s) => [right(x[0]), up(seen[s])]);
     this.drawSamples(context, sample, 3.6);
-    (neuron === null ? this.outputs : [neuron]).forEach((row, k) => {
-      const values = field.row(row);
+    curves.forEach((values, k) => {
       context.beginPath();
       values.forEach((y, i) => context.lineTo(((i + 0.5) / values.length) * width, up(y)));
       context.lineWidth = 2.4;
-      context.strokeStyle = css(this.outputs.length > 1 ? palette.class(k) : palette.ink);
+      context.strokeStyle = css(curves.length > 1 ? palette.class(k) : palette.ink);
       context.stroke();
     });
   }
@@ -192,6 +195,13 @@ class Result {
       item.redraw();
     });
   }
+}
+
+// Returns the rows of outputs as rows of probabilities if they are logits.
+function linkRows(rows, links) {
+  if (links === "sigmoid") return rows.map((row) => Array.from(row, (z) => 1 / (1 + Math.exp(-z))));
+  if (links !== "softmax") return rows;
+  return rows.map((row) => Array.from(row, (z, k) => 1 / rows.reduce((sum, other) => sum + Math.exp(other[k] - z), 0)));
 }
 
 // A table of the samples by class and predicted class.
