@@ -296,13 +296,11 @@ def test_without_a_compiler_openblas_divides_products(count, monkeypatch):
 # --------------------------------------------------------------------------------------- workers
 
 
-def run_parts(functions, team=TEAM, steps=1, rests=False):
+def run_parts(functions, team=TEAM, steps=1):
     """Run a step whose parts are functions of Python, several times."""
     calls = [FUNCTION(lambda *_, f=f: f()) for f in functions]
     words = [w for call in calls for w in (ctypes.cast(call, ctypes.c_void_p).value, 0, 0, 0, 0)]
     table = np.array([0, steps, len(calls), *[len(calls), *words] * steps], np.int64)
-    if not rests:
-        team.words[0, workers.REST] = 0
     load_runner()(address_of(table), 0, team.address)
 
 
@@ -348,38 +346,6 @@ def test_a_worker_that_does_not_run_delays_nothing():
     run_parts([lambda: done.append(0), lambda: done.append(1)], team, steps=3)
     assert done == [0, 1] * 3
     assert not team.words[:, workers.STATE].any()
-
-
-def test_calls_after_a_late_part_are_made_without_workers():
-    """As on cores that other programs use. Rests grow while parts are late, and shrink later."""
-    team, begun, threads = Team(), threading.Event(), set()
-    team.start(1)
-    me, penalty = threading.get_ident(), lambda: team.words[0, workers.PENALTY]
-
-    def be_late():
-        run_parts([lambda: begun.wait(30), lambda: (begun.set(), time.sleep(0.1))], team)
-        begun.clear()
-
-    def note():
-        threads.add(threading.get_ident())
-
-    for rest in (workers.SHORT, 2 * workers.SHORT, 4 * workers.SHORT):
-        be_late()
-        assert team.words[0, workers.REST] == rest
-        for _ in range(rest):
-            run_parts([note] * 2, team, rests=True)
-        assert threads == {me}
-    assert team.words[0, workers.REST] == 0
-    team.words[0, workers.PENALTY] = workers.LONG
-    be_late()
-    assert penalty() == workers.LONG
-    table = np.array([0, 1, 2, 2, *[workers.find(workers.give_way()), 0, 0, 0, 0] * 2], np.int64)
-    for _ in range(100_000):  # some are late on a machine with other programs
-        load_runner()(address_of(table), 0, team.address)
-        if penalty() < workers.LONG - 100:
-            break
-    assert penalty() < workers.LONG - 100
-    team.close()
 
 
 def test_more_parts_than_workers():

@@ -8,9 +8,7 @@ millisecond, and then sleeps.
 The compiled function `run` makes a list of steps, each of which has one or several parts. It puts
 parts into the boxes of the workers, computes one itself, and takes back the others that no worker
 has begun: a worker that the system does not run delays nothing. One thread at a time has the
-workers; meanwhile, others compute all parts themselves. A worker that loses its core to another
-program in the middle of a part delays the caller, which then makes the next calls alone: 16 at
-first, and more if workers are late again and again. The states of a box are:
+workers; meanwhile, others compute all parts themselves. The states of a box are:
 
     IDLE -> POSTED           `run` puts a part into the box
     POSTED -> TAKEN -> DONE  the worker computes it, or
@@ -36,16 +34,13 @@ from engine.support.threads import cores
 
 IDLE, POSTED, TAKEN, DONE, ASLEEP = range(5)
 # The words of a box: its state, the function and four arguments of a call, and what the worker
-# needs to sleep. In the first box, the state is whether a thread has the workers, REST the number
-# of calls that are made without them, and PENALTY what is added to the next rest.
-STATE, CALL, SLEEP, WAKE, LOCK, YIELD, LEAVE, COUNT, REST, PENALTY = 0, 1, *range(6, 14)
+# needs to sleep. In the first box, the state is whether a thread has the workers.
+STATE, CALL, SLEEP, WAKE, LOCK, YIELD, LEAVE, COUNT = 0, 1, 6, 7, 8, 9, 10, 11
 STAY, LEAVING, GONE = range(3)
 BOX = 16  # words: 128 bytes, so that no two boxes share cache lines
 MOST = 63  # workers
 PATIENCE = 20_000  # pauses of about 50 ns before a worker sleeps
 OFTEN = 64  # pauses after which a thread that waits lets another one have its core
-LATE = 4000  # pauses, about 0.2 ms: more than parts of one size differ on idle cores
-SHORT, LONG = 16, 1000  # rests
 DATA = HEAD  # bytes of an array object before the address of its data
 
 # The table has the numbers of addresses to write, of steps, and of the most parts of a step; for
@@ -63,11 +58,7 @@ def run(table, inputs, team):
     if owns:
         owns = swap(team, STATE, IDLE, TAKEN)
     if owns:
-        if team[REST] > 0:
-            team[REST] = team[REST] - 1
-        else:
-            helpers = team[COUNT]
-    longest = 0
+        helpers = team[COUNT]
     for step in range(table[1]):
         parts = table[at]
         at += 1
@@ -95,14 +86,7 @@ def run(table, inputs, team):
                     if pauses % OFTEN == 0:
                         call(team[YIELD])
                 store(team, k * BOX, IDLE)
-                longest = pauses if pauses > longest else longest
         at += 5 * parts
-    if longest > LATE:
-        team[REST] = SHORT + team[PENALTY]
-        if team[PENALTY] < LONG:
-            team[PENALTY] = 2 * team[PENALTY] + SHORT
-    elif helpers * team[PENALTY] > 0:
-        team[PENALTY] = team[PENALTY] - team[PENALTY] // 64 - 1
     if owns:
         store(team, STATE, IDLE)
 """
