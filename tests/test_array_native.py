@@ -18,6 +18,7 @@ from engine.array_tape.traced import ArrayTrace
 from engine.array_tape.updates import compile_update
 from engine.arrays.in_place import InPlace
 from engine.recorded_function import record_function
+from engine.watch.generators import find_generators, list_states
 from nn import fit, losses, optim, vector
 from strategies import examples
 from test_array_jit import batches_of, check_training, recordings
@@ -458,9 +459,19 @@ def test_a_file_that_cannot_be_completed_is_removed(monkeypatch, tmp_path):
     def fail(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(loops.os, "replace", fail)
+    monkeypatch.setattr(loops.Path, "replace", fail)
     loops.write_code("loop", b"code")
     assert [*(tmp_path / "stepgrad").iterdir()] == []
+
+
+def test_writing_code_draws_no_random_numbers(monkeypatch, tmp_path):
+    """A function that another thread records at this time would be refused."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    generators = find_generators()
+    before = list_states(generators)
+    loops.write_code("loop", b"code")
+    assert list_states(generators) == before
+    assert loops.read_code("loop") == b"code"
 
 
 def test_another_system_has_other_code(monkeypatch):

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from threading import RLock
+from threading import RLock, get_ident
 from typing import Any
 
 import numpy as np
@@ -187,15 +186,16 @@ def write_code(name: str, code: bytes) -> None:
     for folder in cache_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = NamedTemporaryFile(dir=folder, prefix=name, delete=False)  # noqa: SIM115
+            # tempfile would draw a random name, which looks like a draw of a recorded function.
+            path = folder / f"{name}.{os.getpid()}.{get_ident()}"
+            path.touch()
         except OSError:
             continue
         try:
-            with file:
-                file.write(sha256(name.encode() + code).digest() + code)
-            os.replace(file.name, folder / name)
+            path.write_bytes(sha256(name.encode() + code).digest() + code)
+            path.replace(folder / name)
         except OSError:  # no space, or on Windows a file that is being read
-            os.unlink(file.name)
+            path.unlink()
             continue
         return
 
