@@ -7,10 +7,10 @@ by node. A layer is one node, whose matrix products cannot be timed separately. 
 again after every step, from the same operands, and timed alone; the repetitions are not part of the
 step.
 
-Under `jit`, each pass is one call of compiled code, which is timed. Its matrix products are
-computed again after every step, too, on arrays of the same shapes; the other steps are the
+Under `jit`, each pass is one call of compiled code, which is timed. Its matrix products are also
+computed again after every step, on arrays of the same shapes; the time of the other steps is the
 difference. The rest is Python and the clock. Python is slow after a matrix product, which has
-replaced it in the processor's caches. The memory of a replay is that of all arrays at its peak:
+evicted it from the processor's caches. The memory of a replay is that of all arrays at its peak:
 buffers, gradients, and whatever else it allocates.
 """
 
@@ -99,7 +99,7 @@ def profile_replay(trainer: Stepgrad, batch: Any, watch: Profile, products: Any)
     trainer.optimizer.step()
     lap("step", "optimizer")
     for part, multiply in products:
-        multiply()  # the step has replaced its arrays in the caches
+        multiply()  # load its arrays, which the step has evicted from the caches
         lap()
         multiply()
         lap(f"matrix products, {part}")
@@ -108,7 +108,7 @@ def profile_replay(trainer: Stepgrad, batch: Any, watch: Profile, products: Any)
 def products_of(trainer: Stepgrad) -> list[tuple[str, Callable[[], Any]]]:
     """Return the matrix products of a step, each with the name of its pass.
 
-    They are those of `jit`, and write into arrays that exist.
+    They are the products that `jit` computes, and write into existing arrays.
     """
     import numpy as np
 

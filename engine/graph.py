@@ -250,7 +250,7 @@ class Observer:
         """Observe a leaf whose data was assigned."""
 
     def updated(self, leaves: Any) -> None:
-        """Observe leaves that require a gradient, and whose data their gradients updated."""
+        """Observe leaves that require a gradient, after an update of their data."""
 
     def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
         """Observe the start of a backward pass; `again`: whether the graph was differentiated."""

@@ -13,8 +13,8 @@ class FlatUpdate:
     """The data and the memory of parameters as parts of flat arrays.
 
     They are copied there when they are other arrays, as at the first step, or after a model or an
-    optimizer was loaded. A step overwrites the data if nothing else refers to it. A loss does, and
-    then two arrays alternate.
+    optimizer was loaded. A step overwrites the data if nothing else refers to it. If something
+    does, such as a loss, two arrays alternate.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class FlatUpdate:
                 for memory, part in zip(memories, self.memory[name].parts, strict=True):
                     memory[name] = part
         flats = [self.data, gradients, *[self.memory[name] for name in update.names]]
-        # The parameters and `arrays` may refer to the data.
+        # The references of the parameters, and perhaps of `arrays`, do not count.
         is_free = self.data.is_free(others=2)
         if not (is_free and run_loop(update.overwrite, flats, numbers)):
             self.data, self.spare = self.find_spare(self.data), self.data

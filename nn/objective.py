@@ -82,7 +82,7 @@ class Objective:
     def is_known(self) -> bool:
         """Return whether a recording depends on nothing but attributes of the model's modules.
 
-        That is so for modules of Arrays and losses of this package, which have no other state, and
+        This holds for modules of Arrays and losses of this package, which have no other state, and
         for losses with settings, as in `partial(losses.cross_entropy, smoothing=0.1)`.
         """
         modules = self.model.named_modules().values()

@@ -192,7 +192,7 @@ class Optimizer:
                 data = p.data
                 arrays = memory_arrays(memory, names, data) if names else []
                 (new,) = update.in_place([data, p.grad, *arrays], numbers, block)
-                if isinstance(p, Node):  # which has this shape and dtype
+                if isinstance(p, Node):  # the new data has the same shape and dtype
                     p._data = new
                     graph.observer.assigned(p)
                 else:
@@ -206,7 +206,7 @@ class Optimizer:
             from nn.flat_update import FlatUpdate
 
             self._flat = FlatUpdate()
-        elif self._flat.data is None and len(parameters) == 1:  # as the first step has shown
+        elif self._flat.data is None and len(parameters) == 1:  # the first step could not use it
             return False
         return self._flat.move(parameters, memories, *step)
 

@@ -82,6 +82,6 @@ def loaded_class(file: str, name: str) -> tuple[type[Any], ...]:
 
     The file is not loaded here, because it needs NumPy, or numba.
     """
-    package = Node.__module__.partition(".")[0]  # its name is another in an installed stepgrad
+    package = Node.__module__.partition(".")[0]  # an installed stepgrad has another name
     module = sys.modules.get(f"{package}.tape.{file}")
     return () if module is None else (getattr(module, name),)

@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from engine import Tape
 
 METRICS = {"accuracy": accuracy}
-# Steps after which jit has saved more time than recording and compiling take. On a new machine
-# these take 0.5 s for a small MLP, which needs 800 to 1,700 steps to save that, 0.7 s for one of
-# MNIST (500 steps), and 1.5 s for a transformer or a deep network (100 to 200 steps). With code on
-# disk they take 0.15 to 0.4 s.
+# The number of steps after which jit has saved more time than recording and compiling take. On a
+# new machine, these take 0.5 s for a small MLP, which needs 800 to 1,700 steps to save as much,
+# 0.7 s for an MLP on MNIST (500 steps), and 1.5 s for a transformer or a deep network (100 to 200
+# steps). With code on disk, they take 0.15 to 0.4 s.
 WORTH_COMPILING = 2_000
 LOGIT_LOSSES = (losses.binary_cross_entropy, losses.cross_entropy, losses.hinge)
 
@@ -105,9 +105,10 @@ def fit(
     jit         True to record the step of a model of Arrays, for each shape of a batch, and to
                 replay it with `engine.jit`, with the same results, bit for bit on one thread; the
                 extra `jit` makes it faster. None, the default, does so for 2,000 steps or more if
-                llvmlite is installed, as by that extra, and the model, its loss and its modules are
-                those of `nn`. On a new machine, compiling takes 0.5 to 1.5 s, which a small network
-                saves in 1,000 to 2,000 steps. For a model of Values, pass `engine.jit(model)`
+                llvmlite is installed, as by that extra, and the model, its loss and its modules
+                come from `nn`. On a new machine, compiling takes 0.5 to 1.5 s, which a small
+                network saves in 1,000 to 2,000 steps. For a model of Values, pass
+                `engine.jit(model)`
 
     The model is in train() mode during its steps, and in eval() mode whenever the caller has
     control. With `patience`, the model ends with the weights of its best epoch. The training ends

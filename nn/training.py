@@ -236,7 +236,7 @@ class Training(Iterator[Record]):
             norm = clip_grad_norm(optimizer.parameters, self.clip)
         if not math.isfinite(norm):
             raise self._not_finite("gradient norm", norm)
-        del loss  # which needs the old data, so that the optimizer could not overwrite it
+        del loss  # while it needs the old data, the optimizer cannot overwrite it
         optimizer.step()
         return number, metric, norm
 

@@ -90,7 +90,7 @@ class Update:
 
     @cached_property
     def overwrite(self) -> "InPlace":
-        """The same function, whose compiled loop overwrites the data."""
+        """The same function with a compiled loop that overwrites the data."""
         over = [0, *range(2, self.arrays)]
         return array_tools().InPlace(self.program, self.arrays, over)
 

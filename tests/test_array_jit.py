@@ -190,7 +190,7 @@ def test_a_program_is_a_few_loops_beside_matrix_products(way):
     fast = jit(lambda X, y: losses.cross_entropy(model(X), y), model)
     fast(*batches_of(0, [7])[0])
     source = recordings(fast)[0].program.source
-    assert ("native" in source) == (way == "compiled")  # which needs llvmlite
+    assert ("native" in source) == (way == "compiled")  # the compiled way needs llvmlite
     assert ("matmul" in source) == (way != "compiled")
     assert ("kernel" in source) == (way == "printed")
     assert ("where" in source) == (way == "numpy")
@@ -281,7 +281,7 @@ UNSOUND = {
 @pytest.mark.parametrize("make", [np.ma.array, np.matrix, lambda x: np.array(x, complex)])
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_arguments_that_are_other_arrays_are_refused(make):
-    """The message has their class and dtype, not their numbers."""
+    """The message names their class and dtype, not their numbers."""
     x = make([1.0, 2.0])
     with pytest.raises(TypeError, match=f"got a {type(x).__name__} of {x.dtype}; convert it"):
         jit(lambda x: (Array([2.0, 3.0]) * x).sum(), [Array([2.0, 3.0])])(x)

@@ -178,7 +178,7 @@ def test_rows_of_users():
 
 
 def test_constants_of_another_layout():
-    """The first data of a constant is not copied, so it may be a part of an array; later one is."""
+    """The first data of a constant is not copied and may be a view; data assigned later is copied."""
     rng = np.random.default_rng(0)
     large, w = rng.normal(size=(40, 7)), Array(rng.normal(size=(4, 3)))
     for first in (large[:3, :5].T, large[:25:5, :6:2]):
@@ -203,7 +203,7 @@ def test_quotients_of_bools():
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8"])
 @pytest.mark.parametrize("limit", [0, -1, 0.5, 127, 300, -(2**40), 2**70])
 def test_integers_are_compared_as_by_numpy(dtype, limit):
-    """With numbers that the dtype does not have, too, and along rows and columns."""
+    """Also with numbers outside the range of the dtype, and along rows and columns."""
     labels = np.array([0, 1, 2, 127, 3], dtype)
     others = np.array([2, 127, 0], np.int64)
     w = Array(np.arange(15.0).reshape(5, 3))
@@ -219,7 +219,7 @@ def test_integers_are_compared_as_by_numpy(dtype, limit):
 
 
 def test_constant_arrays_are_read_and_never_written():
-    """Their memory is no buffer, although no later step needs them."""
+    """Their memory is not reused as a buffer, although no later step needs them."""
     shift, mask = np.arange(12.0).reshape(3, 4), np.eye(3, 4) > 0
     w = Array(np.ones((3, 4)))
 
@@ -235,7 +235,7 @@ def test_constant_arrays_are_read_and_never_written():
 
 
 def test_a_decision_is_read_after_the_steps_that_follow_it():
-    """The number that it depends on keeps its buffer until then."""
+    """The number on which it depends keeps its buffer until then."""
     w = Array(np.ones((3, 3)))
 
     def f(x):
@@ -255,7 +255,7 @@ def test_a_decision_is_read_after_the_steps_that_follow_it():
 
 
 def test_both_passes_of_a_classifier_are_one_call_each(monkeypatch):
-    """On one thread, whatever the sizes of its layers."""
+    """On one thread, for layers of any size."""
     monkeypatch.setattr(jit_module, "count_threads", lambda: 1)
     model = vector.MLP(300, [200, 10], rng=0)
     fast = jit(lambda X, y: losses.cross_entropy(model(X), y), model)
@@ -266,7 +266,7 @@ def test_both_passes_of_a_classifier_are_one_call_each(monkeypatch):
 
 
 def test_an_error_of_numpy_is_raised():
-    """An integer has no negative power that is an integer."""
+    """NumPy raises an error for negative powers of integers."""
     w = Array([1.0, 2.0, 3.0])
     fast = jit(lambda i: (np.power(i, i) * w).sum(), [w])
     assert fast(np.array([1, 2, 3])).item() == 90.0
@@ -277,7 +277,7 @@ def test_an_error_of_numpy_is_raised():
 
 
 def test_objects_are_left_to_python():
-    """A function of objects calls Python, for which compiled code has no lock."""
+    """A function of objects calls Python, and compiled code does not hold Python's lock."""
     w = Array([1.0, 2.0, 3.0])
     x = ArrayTrace().add_input(np.array([1, 2, 3], object))
     assert native.plan_call((x + x).step, {}) is None
@@ -292,7 +292,7 @@ def make_descent():
 
 @pytest.mark.parametrize("kind", ["stride", "reversed", "repeated", "float32", "rows"])
 def test_updates_by_gradients_of_other_layouts_and_dtypes(kind):
-    """The loop reads one element after another, of one dtype."""
+    """The loop reads consecutive elements of one dtype."""
     update, large = make_descent(), np.random.default_rng(0).normal(size=(12, 2))
     gradient = {
         "stride": large[:6, 1], "reversed": large.ravel()[5::-1], "rows": large[::4],
@@ -366,7 +366,7 @@ def test_numbers_beyond_float32_round_to_infinity():
 
 
 def test_numbers_of_an_update_are_those_of_the_call():
-    """Another thread may replace those that are kept for the next call."""
+    """Another thread may replace the numbers that are kept for the next call."""
     update = make_descent()
     replaced = property(lambda self: (None, None, None), lambda self, x: None)
     update.__class__ = type("Replaced", (InPlace,), {"bound": replaced})
@@ -406,7 +406,7 @@ def train_in_a_process(folder):
 
 
 def test_code_is_compiled_once_and_found_on_disk(tmp_path):
-    """A damaged, empty or exchanged file is compiled again, and replaced by the right one."""
+    """A damaged, empty or wrong file is replaced after the code is compiled again."""
     first = train_in_a_process(tmp_path)
     assert first[1:] == (True, False)
     assert train_in_a_process(tmp_path) == (first[0], False, False)
@@ -441,7 +441,7 @@ def test_another_processor_has_other_code(monkeypatch, tmp_path):
 
 
 def test_a_user_without_a_home(monkeypatch):
-    """Code is kept beside the package then, as far as that is possible."""
+    """Code is then kept beside the package, if that is possible."""
     for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
 
@@ -465,7 +465,7 @@ def test_a_file_that_cannot_be_completed_is_removed(monkeypatch, tmp_path):
 
 
 def test_writing_code_draws_no_random_numbers(monkeypatch, tmp_path):
-    """A function that another thread records at this time would be refused."""
+    """Otherwise, a function that another thread records at this time would be refused."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     generators = find_generators()
     before = list_states(generators)
@@ -475,7 +475,7 @@ def test_writing_code_draws_no_random_numbers(monkeypatch, tmp_path):
 
 
 def test_another_system_has_other_code(monkeypatch):
-    """Two systems on one processor have files of other formats."""
+    """Two systems on the same processor have different file formats."""
     from llvmlite import binding
 
     before = loops.describe_environment.__wrapped__()

@@ -315,7 +315,7 @@ def test_a_layer_of_arrays_has_its_formulas_and_the_names_in_them():
 @pytest.mark.parametrize("direction", ["right", "down"])
 @pytest.mark.parametrize("level", ["neurons", ["layers.0", "layers.1"]])
 def test_arrays_beside_boxes_have_room_for_their_numbers(level, direction):
-    """Also where the boxes of a network of Values would be columns."""
+    """Also where the boxes of a network of Values would form columns."""
     loss, model = network_loss(3)
     loss.backward()
     svg = draw(loss, model, level=level, direction=direction).svg

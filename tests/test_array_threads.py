@@ -117,7 +117,7 @@ def test_small_and_narrow_products_are_not_divided(shapes, monkeypatch):
 
 
 def test_loops_are_divided_by_rows_and_by_columns():
-    """Of sums over rows, a part computes some columns; of a sum over all, there are no parts."""
+    """Sums over rows are divided by columns; a sum over all elements is not divided."""
     x, w = np.random.default_rng(0).normal(size=(7, 5)), Array(np.ones(5))
     functions = [
         lambda x: (x * w).relu() + 1.0, lambda x: (x * w).sum(axis=1),
@@ -133,7 +133,7 @@ def test_loops_are_divided_by_rows_and_by_columns():
 
 
 def without_workers(patch):
-    """Let calls compute all parts themselves, as while another thread has the workers."""
+    """Let calls compute all parts themselves, as if another thread owned the workers."""
     patch.setattr(NativeCalls, "__call__", call_without_workers)
 
 
@@ -285,7 +285,7 @@ def test_number_of_threads():
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_without_a_compiler_openblas_divides_products(count, monkeypatch):
-    """It has its own threads then, unless one is asked for."""
+    """It then uses its own threads, unless `threads` is 1."""
     choose_way(monkeypatch, "numpy")
     monkeypatch.setattr(array_call, "count_threads", lambda: 2)
     w = Array(np.ones((300, 300)))
@@ -298,7 +298,7 @@ def test_without_a_compiler_openblas_divides_products(count, monkeypatch):
 
 
 def run_parts(functions, team=TEAM, steps=1):
-    """Run a step whose parts are functions of Python, several times."""
+    """Run steps whose parts are Python functions."""
     calls = [FUNCTION(lambda *_, f=f: f()) for f in functions]
     words = [w for call in calls for w in (ctypes.cast(call, ctypes.c_void_p).value, 0, 0, 0, 0)]
     table = np.array([0, steps, len(calls), *[len(calls), *words] * steps], np.int64)
@@ -306,7 +306,7 @@ def run_parts(functions, team=TEAM, steps=1):
 
 
 def check_simultaneity(team=TEAM, count=2):
-    """Each part waits for all others."""
+    """Check that parts run at the same time: each one waits for all others."""
     team.start(count - 1)
     barrier = threading.Barrier(count, timeout=30)
     done = []
@@ -343,7 +343,7 @@ def test_a_step_begins_when_all_parts_of_the_one_before_are_done():
 def test_a_worker_that_does_not_run_delays_nothing():
     """The caller takes back a part that has not begun."""
     team, done = Team(), []
-    team.words[0, workers.COUNT] = 1  # without a thread
+    team.words[0, workers.COUNT] = 1  # a worker without a thread
     run_parts([lambda: done.append(0), lambda: done.append(1)], team, steps=3)
     assert done == [0, 1] * 3
     assert not team.words[:, workers.STATE].any()
@@ -358,7 +358,7 @@ def test_more_parts_than_workers():
 
 
 def test_one_thread_has_the_workers():
-    """The parts of another one are not computed by workers, nor does it release them."""
+    """Workers do not compute the parts of another thread, which does not release them either."""
     team, done = Team(), []
     team.start(1)
     inner = lambda: run_parts([lambda: done.append(threading.get_ident())] * 2, team)
@@ -380,7 +380,7 @@ def test_threads_that_run_parts_at_the_same_time(in_threads):
 
 
 def test_workers_that_leave():
-    """A call that comes later computes all parts itself."""
+    """A later call computes all parts itself."""
     team, done = Team(), []
     team.start(2)
     wait_for(lambda: (team.words[1:3, workers.STATE] == workers.ASLEEP).all())
@@ -404,7 +404,7 @@ def test_no_worker_without_a_core(monkeypatch):
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
 @pytest.mark.parametrize("is_owned", [False, True])
 def test_a_forked_process_has_workers_of_its_own(is_owned):
-    """Also if it is forked while another thread has the workers."""
+    """Also if it is forked while another thread owns the workers."""
     check_simultaneity()
     child = multiprocessing.get_context("fork").Process(target=check_simultaneity)
     if is_owned:
@@ -418,7 +418,7 @@ def test_a_forked_process_has_workers_of_its_own(is_owned):
 
 
 def test_an_interrupted_training():
-    """An interrupt is raised between calls, and the workers are there for the next one."""
+    """An interrupt is raised between calls, and the workers are available for the next one."""
     rng = np.random.default_rng(0)
     w = Array(rng.normal(size=(300, 300)))
     fast = jit(lambda x: (x @ w).relu().sum(), [w], threads=2)
@@ -430,7 +430,7 @@ def test_an_interrupted_training():
         while time.monotonic() < end:
             assert fast(x).item() == expected
 
-    gc.collect()  # Python ignores an interrupt in a callback of an object that is freed
+    gc.collect()  # Python ignores an interrupt in the callback of a freed object
     for _ in range(5):
         threading.Timer(0.02, interrupt_main).start()
         with pytest.raises(KeyboardInterrupt):
@@ -441,7 +441,7 @@ def test_an_interrupted_training():
 
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_the_process_ends(in_thread):
-    """While workers wait, or while a thread that the process does not wait for has them."""
+    """While workers wait, or while a daemon thread owns them."""
     source = """
         import sys, threading
         import numpy as np

@@ -193,7 +193,7 @@ def test_the_reader_of_imports(module, source, found):
     assert [name for name, _ in imports(ast.parse(source), module, package=False)] == found
 
 
-RENAMED = {"engine", "nn", "demos"}  # by the build of the wheel, which replaces them in the text
+RENAMED = {"engine", "nn", "demos"}  # the build of the wheel replaces these in the text
 
 
 def variables(tree):

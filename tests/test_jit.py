@@ -652,7 +652,7 @@ def test_fit_trains_a_model_under_jit(outputs):
 
 @pytest.mark.parametrize("f", [lambda w, x: w * x, lambda w, x: [w * x]])
 def test_results_of_one_element_with_axes(f):
-    """As of a list of one Value, and of a batch of one."""
+    """From a list of one Value, and from a batch of one."""
     w = Value(3.0)
     fast = jit(lambda x: f(w, x), [w])
     for y in (fast(2.0), fast.map([2.0]), fast.map([2.0, 5.0])[:1]):

@@ -234,7 +234,7 @@ def test_changed_elements_give_the_frames_of_a_new_graph(script, make):
 
 
 class Twice(vector.Module):
-    """A norm, and a layer that is applied twice and skipped the second time."""
+    """A norm, and a layer that is applied twice, the second time with a residual connection."""
 
     def __init__(self, rng):
         self.layer = vector.Dense(2, 2, "tanh", rng=rng, dtype=float)
@@ -259,7 +259,7 @@ MODELS = [lambda seed: vector.MLP(2, [3, 2], "tanh", rng=seed, dtype=float), Twi
 @pytest.mark.parametrize("make", MODELS, ids=["mlp", "twice"])
 @pytest.mark.parametrize("level", ["layers", "blocks", "first"])
 def test_changed_elements_give_the_frames_of_new_boxes(script, make, level):
-    """Norms of gradients that arrive in stages, those of parameters, and arrays beside boxes."""
+    """With norms of gradients that arrive in stages and of parameters, and arrays beside boxes."""
     (root, model), (changed, other) = make_model(make, 1), make_model(make, 2)
     if level == "first":
         level = ["layers.0" if hasattr(model, "layers") else "layer"]

@@ -108,7 +108,7 @@ def test_a_number_is_dragged_typed_and_moved_by_keys(page):
     field.fill("two")
     field.press("Enter")
     assert (read(), field.get_attribute("aria-invalid")) == (-0.49, "true")
-    field.press("Escape")  # out of the field, which shows the number again
+    field.press("Escape")  # leaves the field, which shows the number again
     assert (field.input_value(), field.get_attribute("aria-invalid")) == ("−0.49", "false")
     assert "changed" in page.get_attribute("g[id$='-v0']", "class")
     page.click("[data-do=reset]")

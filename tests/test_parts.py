@@ -362,7 +362,7 @@ def test_more_layers_are_drawn_with_closed_boxes():
 
 @pytest.mark.parametrize("vocabulary", [3, 40])
 def test_each_picture_shows_the_numbers_of_the_engine(vocabulary):
-    """Values inside have the engine's numbers when the passes end, and arrows their places.
+    """When the passes end, values inside have the engine's numbers, and arrows their places.
 
     A layer of 40 neurons opens groups of them.
     """

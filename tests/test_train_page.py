@@ -556,7 +556,7 @@ def test_a_large_network_opens_neuron_by_neuron(browser, tmp_path):
 
 
 def test_a_network_of_many_inputs_opens(browser, tmp_path):
-    """Such as one of MNIST: neurons have steps, and inputs have none."""
+    """A network for MNIST, for example: neurons have steps, and inputs have none."""
     model, inputs = MLP(784, [16, 2], "relu", rng=0), np.random.default_rng(0).random((10, 784))
     labels = np.arange(10) % 2
     with opened_page(browser, tmp_path, model, inputs, labels, loss="cross_entropy") as page:

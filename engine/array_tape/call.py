@@ -35,8 +35,8 @@ class ArrayReplay:
         current: A weak reference to the last call, or None if its numbers have been overwritten.
         drawn: The buffers of the random numbers of the last call, in order.
         places: The place of the data of each leaf with a gradient among the inputs of a call.
-        limits_blas: Whether OpenBLAS must use one thread, because products are in parts, or because
-            that is the number of threads.
+        limits_blas: Whether OpenBLAS must use one thread, because products are computed in parts or
+            because the replay has one thread.
         one: The gradient of the first output in `backward()`.
         used, seconds: The number of the last call, and the time that the recording took.
     """

@@ -21,7 +21,7 @@ REDUCED = {  # reductions that a loop can compute, and the kind of their dtype
     "logical_and.reduce": "b", "logical_or.reduce": "b",
 }  # fmt: skip
 DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # in the native byte order only
-# Signed integers, which loops compare; the results are bools.
+# Signed integers. Loops only compare them, and the results are bools.
 INTEGERS = {np.dtype(f"int{bits}") for bits in (8, 16, 32, 64)}
 COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 ARITHMETIC = {"add", "multiply", "positive", "absolute"}  # NumPy has other rules for bools

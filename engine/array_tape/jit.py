@@ -41,15 +41,15 @@ class ArrayJit:
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
     functions such as `exp`. Loops that LLVM compiles, by means of numba's llvmlite, compute
     elementwise operations and the sums next to them; without it, NumPy does. Consecutive steps run
-    in one call of compiled code; these are often all of a pass. On one thread, results and
-    gradients are bit-identical to those of the function. On several threads, steps on large arrays
-    are computed in parts, by threads that wait in compiled code for a millisecond before they
-    sleep. The last bits of the sums of matrix products can then differ; they are the same in every
-    run with the same number of threads. This number is `threads`, by default that of OpenBLAS when
-    the function is recorded, which OPENBLAS_NUM_THREADS sets; without llvmlite, OpenBLAS divides
-    the products. `backward()` adds to the gradients of the parameters, whose data each call reads,
-    so that optimizers update them as usual. A gradient that accumulates over several calls may
-    differ in its last bits, because the contributions of each call are added to one another first.
+    in one call of compiled code, often a whole pass. On one thread, results and gradients are
+    bit-identical to those of the function. On several threads, steps on large arrays are computed
+    in parts, by threads that wait in compiled code for a millisecond before they sleep. The last
+    bits of the sums of matrix products can then differ; they are the same in every run with the
+    same number of threads. This number is `threads`, by default that of OpenBLAS when the function
+    is recorded, which OPENBLAS_NUM_THREADS sets; without llvmlite, OpenBLAS divides the products.
+    `backward()` adds to the gradients of the parameters, whose data each call reads, so that
+    optimizers update them as usual. A gradient that accumulates over several calls may differ in
+    its last bits, because the contributions of each call are added to one another first.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules and constants that

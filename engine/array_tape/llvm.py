@@ -18,7 +18,7 @@ from llvmlite import ir
 FLOATS: dict[str, Any] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 BOOL, BYTE, INDEX = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 INTEGERS: dict[str, Any] = {f"int{bits}": ir.IntType(bits) for bits in (8, 16, 32, 64)}
-INTEGERS["shared"] = INDEX  # with other threads
+INTEGERS["shared"] = INDEX  # shared with other threads
 ELEMENTS = {**FLOATS, **INTEGERS, "bool": BYTE}  # in memory
 NUMBERS = {**FLOATS, "int64": INDEX, "bool": BOOL}  # arguments
 POINTER = BYTE.as_pointer()
@@ -240,15 +240,15 @@ class FunctionCompiler:
         return self.builder.call(f, [x])
 
     def call_load(self, array: ast.expr, i: ast.expr) -> ir.Value:
-        """Return an element that another thread may have written, with all it wrote before."""
+        """Return an element; if another thread wrote it, all it wrote before is visible, too."""
         return self.builder.load_atomic(self.find_word(array, i), "acquire", WORD)
 
     def call_store(self, array: ast.expr, i: ast.expr, value: ast.expr) -> None:
-        """Write an element for other threads, after everything that was written before."""
+        """Write an element; threads that read it see everything that was written before, too."""
         self.builder.store_atomic(self.value(value), self.find_word(array, i), "release", WORD)
 
     def call_swap(self, array: ast.expr, i: ast.expr, old: ast.expr, new: ast.expr) -> ir.Value:
-        """Write an element if it has the value `old`, in one operation; return whether it had."""
+        """Replace an element if it equals `old`, atomically; return whether it did."""
         values, order = [self.value(old), self.value(new)], "seq_cst"
         found = self.builder.cmpxchg(self.find_word(array, i), *values, order, order)
         return self.builder.extract_value(found, 1)
@@ -266,13 +266,13 @@ class FunctionCompiler:
         self.builder.store(self.value(value), pointer)
 
     def call_call(self, address: ast.expr, *args: ast.expr) -> None:
-        """Call the function at an address with some words."""
+        """Call the function at an address; its arguments are words."""
         kind = ir.FunctionType(ir.VoidType(), [INDEX] * len(args)).as_pointer()
         f = self.builder.inttoptr(self.value(address), kind)
         self.builder.call(f, [self.value(x) for x in args])
 
     def call_pause(self) -> None:
-        """Let the processor wait for an instant, in a loop that waits for another thread."""
+        """Pause the processor for an instant, in a loop that waits for another thread."""
         if instruction := PAUSES.get(platform.machine()):
             name, numbers = instruction
             kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)] * len(numbers))
@@ -282,7 +282,7 @@ class FunctionCompiler:
     def find_element(self, node: ast.Subscript) -> tuple[ArrayPointer, ir.Value]:
         """Return an array and the address of its element i, or (i, j).
 
-        The rows of arrays are `width` elements apart; a loop computes n of them.
+        The rows of arrays are `width` elements apart; a loop computes n elements of each row.
         """
         assert isinstance(node.value, ast.Name)
         array = self.arrays[node.value.id]
@@ -318,8 +318,8 @@ def build_loop(
 ) -> ir.Module:
     """Return a module with a function of four pointers: to arrays, sizes, strides and numbers.
 
-    If there are no strides, the first pointer is to addresses of NumPy's array objects, which
-    contain the address of their data after `head` bytes; else it is to addresses of data.
+    The first pointer is to addresses of data. If there are no strides, it is to addresses of
+    NumPy's array objects, each of which contains the address of its data after `head` bytes.
 
     The function calls the one in `source`, whose arguments are the numbers of rows and columns, and
     numbers and arrays of the given dtypes. `helpers` has the functions that `source` may call. The

@@ -22,7 +22,7 @@ import numpy as np
 
 HEAD = object.__basicsize__  # bytes of a NumPy array object before the address of its data
 FUNCTION = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # runs without the GIL
-# A number in 8 bytes, by dtype.
+# The format of a number in a slot of 8 bytes, by dtype.
 SLOTS = {"float64": "d", "float32": "f4x", "int64": "q", "bool": "?7x"}
 pack_sizes = struct.Struct("=3q").pack
 DIGEST = 32  # bytes of a checksum
@@ -194,7 +194,7 @@ def write_code(name: str, code: bytes) -> None:
         try:
             path.write_bytes(sha256(name.encode() + code).digest() + code)
             path.replace(folder / name)
-        except OSError:  # no space, or on Windows a file that is being read
+        except OSError:  # the disk is full, or, on Windows, the file is being read
             path.unlink()
             continue
         return
@@ -208,6 +208,6 @@ def cache_folders() -> list[Path]:
     chosen = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
     try:
         home = Path(chosen) if chosen else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home directory, as in a container
+    except RuntimeError:  # the user has no home directory, as in a container
         return [beside]
     return [beside, home / "stepgrad"]

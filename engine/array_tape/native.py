@@ -1,16 +1,17 @@
-"""Consecutive steps, which run in one call from Python.
+"""Consecutive steps that run in one call from Python.
 
-A call of a function of NumPy takes a few microseconds, and more than ten after a matrix product,
-which has replaced Python in the processor's caches. A `NativeCalls` object calls compiled loops and
+A call of a NumPy function takes a few microseconds, and more than ten after a matrix product, which
+has evicted Python from the processor's caches. A `NativeCalls` object calls compiled loops and
 NumPy's inner loops in turn, from compiled code. The inner loops are the functions that NumPy's
 ufuncs call. They receive the same arguments as from a ufunc, so results are bit-identical.
 
-On several threads, a step on large arrays has as many parts as there are threads, which workers
-compute (see `engine.array_tape.workers`). A part computes some rows or columns of the results, in
-products with all terms of their sums, so a batch may depend on all its rows, as in batch
-normalization. OpenBLAS adds the terms in an order that depends on the size of the part: the last
-bits can differ from those of the whole product, but they are the same in every run. (Two parts at
-every number of threads would give the same bits, but not those of the function that was recorded.)
+On several threads, a step on large arrays is divided into as many parts as there are threads, and
+workers compute the parts (see `engine.array_tape.workers`). A part computes some rows or columns of
+the results. A part of a product adds all terms of its sums, so a batch may depend on all its rows,
+as in batch normalization. OpenBLAS adds the terms in an order that depends on the size of the part:
+the last bits can differ from those of the whole product, but they are the same in every run. (Two
+parts for any number of threads would always give the same bits, but not those of the function that
+was recorded.)
 """
 
 import ctypes
@@ -35,11 +36,11 @@ SMALL_LOOP = 2**14
 # The most multiplications of a small product of matrices, and of one with a vector. OpenBLAS always
 # computes these on one thread, so results do not depend on its number of threads.
 SMALL_MATRIX_PRODUCT, SMALL_VECTOR_PRODUCT = 2**18, 9000
-# The least elements of a part of a loop, and multiplications of a part of a product: they take
-# about 2 µs, and another thread begins within 0.2.
+# The fewest elements in a part of a loop, and multiplications in a part of a product. They take
+# about 2 µs, and another thread begins within 0.2 µs.
 LOOP_PART, PRODUCT_PART = 2**12, 2**17
-# Rows and columns of which a part has a multiple: OpenBLAS computes as many together, and no two
-# parts write into one cache line.
+# The number of rows or columns of a part is a multiple of this: OpenBLAS computes as many together,
+# and no two parts write into the same cache line.
 TILE = 64
 
 
@@ -92,12 +93,12 @@ class NativeCall(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """How to divide a call: by which of its sizes, and the bytes of each array for 1 of it."""
+    """How to divide a call: by which of its sizes, and the bytes of each array per unit of it."""
 
     size: int
     steps: Sequence[int]
-    tile: int  # of which the sizes of parts are multiples
-    most: int  # parts
+    tile: int  # the sizes of parts are multiples of it
+    most: int  # the largest number of parts
 
 
 def divide_call(call: NativeCall, count: int) -> list[NativeCall]:
@@ -155,13 +156,13 @@ def plan_kernel(step: Any) -> NativeCall | None:
 
 
 def cut_kernel(step: Any) -> Cut | None:
-    """Return how to divide a loop: not by rows if it has sums over them, and so for columns."""
+    """Return how to divide a loop, not across its sums; None if it cannot be divided."""
     m, n, *_ = step.numbers
     patterns, most = step.domain.patterns, m * n // LOOP_PART
     results = {patterns[part.out] for part in step.steps if part.kind != VIEW}
     arrays = [(patterns[x], x.dtype.itemsize) for x in (*step.args, *step.outs)]
     has_row_sums, has_column_sums = (not results.isdisjoint({x, ONE}) for x in (ROW, COLUMN))
-    # As products are divided: a processor then has the numbers in its cache.
+    # Products are divided alike, so each processor has its numbers in its cache.
     if not has_row_sums and (n >= max(m, 2 * TILE) or has_column_sums):
         lengths = {FULL: 1, ROW: 0, COLUMN: 1, ONE: 0}
         return Cut(1, [lengths[x] * width for x, width in arrays], TILE, most)
@@ -172,7 +173,7 @@ def cut_kernel(step: Any) -> Cut | None:
 
 
 def is_small_product(step: ArrayStep) -> bool:
-    """Return whether BLAS computes a product of matrices on one thread, whatever their number."""
+    """Return whether BLAS computes a product on one thread, however many threads it has."""
     x, y = step.operands()
     (m, k), n = x.shape, y.shape[1]
     return m * k * n <= (SMALL_VECTOR_PRODUCT if min(m, k, n) == 1 else SMALL_MATRIX_PRODUCT)
@@ -183,7 +184,7 @@ def plan_product(arrays: Arrays, values: list[np.ndarray]) -> NativeCall | None:
     if not x.ndim == y.ndim == 2:
         return None
     (m, k), n = x.shape, y.shape[1]
-    # Each part reads one of the factors. OpenBLAS is faster at rows of a transposed first factor.
+    # Each part reads one of the factors. OpenBLAS computes rows faster if the first is transposed.
     by_rows = m > n or (x.strides[0] < x.strides[1] and m >= 2 * TILE)
     steps = [x.strides[0], 0, out.strides[0]] if by_rows else [0, y.strides[1], out.strides[1]]
     cut = Cut(1 if by_rows else 3, steps, TILE, m * k * n // PRODUCT_PART)

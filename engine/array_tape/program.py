@@ -57,8 +57,9 @@ class ArrayProgram:
         draws: The buffers of random numbers, with those of the recording.
         nbytes: The size of all buffers.
         counts: The number of steps of each pass.
-        threads: The most parts of a step, which threads compute at the same time.
-        rounds_differently: Whether matrix products are in parts, which may round differently.
+        threads: The largest number of parts of a step, which threads compute at the same time.
+        rounds_differently: Whether matrix products are computed in parts, which may round
+            differently.
         calls_blas: Whether BLAS may use several threads for a step.
         source: The code of both functions.
     """
@@ -122,7 +123,7 @@ class ArrayProgram:
                 if step.kind == VIEW:
                     base[step.out] = base.get(x, x)
         drawn = [step.out for step in steps if step.kind == EACH_CALL]
-        # Both passes compute numbers of Python, and guards run after later calls.
+        # Both passes compute Python numbers, and guards run after later calls.
         late = [step for step in steps if step.kind in (NUMBER, GUARD)]
         read = [base.get(x, x) for step in late for x in step.operands()]
         last |= dict.fromkeys([*ends, *drawn, *read, *self.arrays], len(steps))
@@ -162,16 +163,16 @@ class ArrayProgram:
     # ------------------------------------------------------------------------------------ printing
 
     def print_steps(self, steps: list[ArrayStep]) -> list[str]:
-        """Return the lines of a pass, in which consecutive steps are one call."""
+        """Return the lines of a pass. Consecutive steps run in one call."""
         calls = [self.plan_call(step) for step in steps]
         self.calls_blas |= any(map(may_start_threads, steps, calls))
-        read: set[TracedArray] = set()  # by other steps
+        read: set[TracedArray] = set()  # arrays that steps without a native call read
         for step, call in zip(reversed(steps), reversed(calls), strict=True):
             if call is None and (step.kind != VIEW or step.out in read):
                 read.update(step.operands())
         lines: list[str] = []
         waiting: list[list[NativeCall]] = []
-        guards: list[str] = []  # after the calls that wait, which nothing can stop
+        guards: list[str] = []  # run after the waiting calls, which cannot be stopped midway
         for i, (step, call) in enumerate(zip(steps, calls, strict=True)):
             if call is not None:
                 waiting.append(call)
@@ -274,7 +275,7 @@ def may_start_threads(step: ArrayStep, parts: list[NativeCall] | None) -> bool:
 
 
 def make_buffer(x: np.ndarray) -> np.ndarray:
-    """Return an array like another one. A large one begins at a cache line, as parts of it do."""
+    """Return an array like `x`. A large one begins at a cache line, and so do its parts."""
     if not x.flags.c_contiguous or x.dtype.hasobject or x.nbytes < LARGE:
         return np.empty_like(x)
     space = np.empty(x.nbytes + LINE, np.uint8)
@@ -298,9 +299,9 @@ def split_steps(
 
 
 def find_constants(steps: Iterable[ArrayStep]) -> list[TracedArray]:
-    """Let constant arrays among the operands of elementwise steps be traced, and return them.
+    """Replace constant arrays in elementwise steps by traced ones, and return these.
 
-    Loops read them as they read buffers. No step writes into them.
+    Loops read them as they read buffers, but no step writes into them.
     """
     constants: dict[int, Traced] = {}
     for step in steps:

@@ -104,7 +104,7 @@ class ArrayRecording(Hook):
         if x.op is not None or x in self._own_leaves or x in self.assigned:
             return self.trace.find(x._data)
         self.leaves[x] = self.trace.add_input(x._data)
-        if layout_of(x._data) is not None:  # a constant; data that is assigned is in C order
+        if layout_of(x._data) is not None:  # a constant; assigned data is in C order
             self._condition(lambda: layout_of(x._data))
         return self.leaves[x]
 

@@ -150,11 +150,11 @@ def shares_memory(x: Any, y: Any) -> bool:
 
 
 def layout_of(x: np.ndarray) -> tuple[tuple[int, ...], bool] | None:
-    """Return the strides of an array, and whether it is aligned; None for one in C order.
+    """Return the strides of an array and whether it is aligned, or None if it is in C order.
 
-    NumPy's order of sums depends on the strides. Compiled code reads aligned numbers.
+    The order in which NumPy adds depends on the strides. Compiled code reads aligned numbers.
     """
     flags = x.flags
-    if flags.carray or (flags.c_contiguous and flags.aligned):  # read-only
+    if flags.carray or (flags.c_contiguous and flags.aligned):  # as `carray`, but may be read-only
         return None
     return x.strides, flags.aligned

@@ -21,8 +21,8 @@ from engine.instructions import Instruction
 from engine.support.blas import count_threads
 from engine.support.threads import cores
 
-LINE = 64  # elements, at least a cache line
-PART = 2**15  # the least elements of a part, whose update takes about 10 µs
+LINE = 64  # elements; they fill at least one cache line
+PART = 2**15  # the fewest elements in a part, whose update takes about 10 µs
 
 EXACT = {
     "+": "{} + {}", "-": "{} - {}", "*": "{} * {}", "divide": "{} / {}", "neg": "-{}",
@@ -73,14 +73,14 @@ def compile_update(update: InPlace) -> CompiledUpdate | bool:
 
 
 def find_one_dtype(arrays: Sequence[Any]) -> np.dtype | None:
-    """Return the dtype of arrays, or None if they differ or one is a number."""
+    """Return the dtype of arrays, or None if their dtypes differ or one is a number."""
     first = arrays[0]
     same = all(type(x) is np.ndarray and x.dtype == first.dtype for x in arrays)
     return first.dtype if same else None
 
 
 class LoopInParts:
-    """A loop over the elements of arrays of one dtype, of which workers compute parts."""
+    """A loop over the elements of arrays of one dtype, computed in parts by workers."""
 
     def __init__(self, loop: Loop):
         self.loop, self.lock = loop, Lock()
@@ -91,9 +91,9 @@ class LoopInParts:
         self.run(m, n, values[:count], values[count:])
 
     def run(self, m: int, n: int, numbers: Iterable[Any], arrays: Iterable[np.ndarray]) -> None:
-        """Compute the m elements of some arrays; n is 1."""
+        """Compute arrays of m elements; n is 1."""
         count = min(m // PART, cores(), count_threads()) if m >= 2 * PART else 1
-        # A table serves one thread at a time.
+        # The table serves one thread at a time.
         if count < 2 or not self.lock.acquire(blocking=False):
             self.loop.run(m, n, numbers, arrays)
             return

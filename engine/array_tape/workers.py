@@ -1,14 +1,14 @@
 """Threads that compute parts of compiled calls, without Python.
 
-A worker is a thread of the system that runs one compiled function, `work`. It reads calls from its
-box, some words of memory that it shares with the thread that gives it calls. It needs no lock of
-Python, so a call begins within a microsecond. A worker without calls waits in a loop for about a
-millisecond, and then sleeps.
+A worker is an operating-system thread that runs one compiled function, `work`. It reads calls from
+its box, a few words of memory that it shares with the thread that gives it calls. It does not need
+Python's lock, so a call begins within a microsecond. A worker without calls waits in a loop for
+about a millisecond, and then sleeps.
 
-The compiled function `run` makes a list of steps, each of which has one or several parts. It puts
-parts into the boxes of the workers, computes one itself, and takes back the others that no worker
-has begun: a worker that the system does not run delays nothing. One thread at a time has the
-workers; meanwhile, others compute all parts themselves. The states of a box are:
+The compiled function `run` computes a list of steps, each of which has one or several parts. It
+puts parts into the boxes of the workers, computes one itself, and takes back those that no worker
+has begun, so a worker that the system does not run delays nothing. One thread at a time owns the
+workers; meanwhile, other threads compute all their parts themselves. The states of a box are:
 
     IDLE -> POSTED           `run` puts a part into the box
     POSTED -> TAKEN -> DONE  the worker computes it, or
@@ -33,20 +33,20 @@ from engine.array_tape.loops import HEAD, address_of, compiler, load_function
 from engine.support.threads import cores
 
 IDLE, POSTED, TAKEN, DONE, ASLEEP = range(5)
-# The words of a box: its state, the function and four arguments of a call, and what the worker
-# needs to sleep. In the first box, the state is whether a thread has the workers.
+# The words of a box: its state, the function and four arguments of a call, and the words that the
+# worker needs to sleep. The state of the first box says whether a thread owns the workers.
 STATE, CALL, SLEEP, WAKE, LOCK, YIELD, LEAVE, COUNT = 0, 1, 6, 7, 8, 9, 10, 11
 STAY, LEAVING, GONE = range(3)
 BOX = 16  # words: 128 bytes, so that no two boxes share cache lines
-MOST = 63  # workers
+MOST = 63  # the largest number of workers
 PATIENCE = 20_000  # pauses of about 50 ns before a worker sleeps
-OFTEN = 64  # pauses after which a thread that waits lets another one have its core
-DATA = HEAD  # bytes of an array object before the address of its data
+OFTEN = 64  # pauses after which a waiting thread yields its core to another one
+DATA = HEAD  # bytes before the address of the data in an array object
 
-# The table has the numbers of addresses to write, of steps, and of the most parts of a step; for
-# each address, its destination, the index of an input, and an offset in bytes; for each step, the
-# number of parts, and for each part the function and its four arguments. The inputs are NumPy's
-# array objects.
+# The table begins with the number of addresses to write, the number of steps, and the largest
+# number of parts of a step. Then it has for each address its destination, the index of an input,
+# and an offset in bytes; and for each step the number of parts, and for each part the function and
+# its four arguments. The inputs are NumPy's array objects.
 RUN = """
 def run(table, inputs, team):
     at = 3
@@ -113,7 +113,7 @@ def work(box):
 
 
 def load_source(source: str) -> int:
-    """Return the address of a compiled function, in whose source capital letters are constants."""
+    """Compile a function, whose names in capital letters are constants; return its address."""
     text = re.sub(r"\b[A-Z]+\b", lambda name: str(globals()[name[0]]), source)
     return load_function(text, lambda name: compiler().build_function(name, text))
 
@@ -125,7 +125,7 @@ def load_runner() -> Callable[..., None]:
 
 
 class Team:
-    """The workers of this process, which are started when they are needed first.
+    """The workers of this process, which are started when they are first needed.
 
     `address` is that of the first box, an argument of `run`.
     """
@@ -138,7 +138,7 @@ class Team:
         self.is_closed = False
 
     def start(self, count: int) -> None:
-        """Start workers until there are `count`, or as many as cores beside that of the caller."""
+        """Start workers until there are `count`, or one for each core but the caller's."""
         if count <= self.words[0, COUNT]:
             return
         with self.lock:
@@ -149,22 +149,22 @@ class Team:
                 self.words[0, COUNT] += 1
 
     def start_worker(self, box: np.ndarray) -> bool:
-        """Start a thread for a box; return whether the system has one left."""
+        """Start a thread for a box; return whether the system could start one."""
         make, start = PYTHON.PyThread_allocate_lock, PYTHON.PyThread_start_new_thread
         make.restype, start.restype = ctypes.c_void_p, ctypes.c_ulong
         sleep, wake = PYTHON.PyThread_acquire_lock, PYTHON.PyThread_release_lock
         lock = make()
-        sleep(ctypes.c_void_p(lock), 1)  # the worker waits until it is released
+        sleep(ctypes.c_void_p(lock), 1)  # the worker sleeps until it is released
         box[LOCK], box[SLEEP], box[YIELD] = lock, find(sleep), find(give_way())
         self.words[0, [WAKE, YIELD]] = find(wake), box[YIELD]
         return start(ctypes.c_void_p(load_source(WORK)), ctypes.c_void_p(address_of(box))) != NONE
 
     def forget(self) -> None:
-        """Forget workers and owner in a forked process, where they do not exist."""
+        """Forget the workers and their owner in a forked process, where they do not exist."""
         self.words[:], self.lock = 0, Lock()
 
     def close(self) -> None:
-        """Let all workers leave before their code is freed."""
+        """Stop all workers before their code is freed."""
         self.is_closed, count = True, self.words[0, COUNT].item()
         self.words[0, COUNT] = 0
         boxes, end = self.words[1 : count + 1], time.monotonic() + 1
@@ -175,7 +175,7 @@ class Team:
             time.sleep(1e-4)
 
 
-PYTHON = ctypes.pythonapi  # whose functions PyThread_... need no lock of Python
+PYTHON = ctypes.pythonapi  # its functions PyThread_... do not need Python's lock
 NONE = ctypes.c_ulong(-1).value  # no thread
 TEAM = Team()
 atexit.register(TEAM.close)
@@ -184,12 +184,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def find(f: object) -> int:
-    """Return the address of a function of a library."""
+    """Return the address of a library function."""
     return ctypes.cast(f, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
 def give_way() -> object:
-    """Return the function of the system that lets another thread run."""
+    """Return the system function that lets another thread run."""
     if sys.platform == "win32":
         return ctypes.WinDLL("kernel32").SwitchToThread
     return ctypes.CDLL(None).sched_yield

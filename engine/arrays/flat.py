@@ -30,9 +30,9 @@ class Flat:
         ]
 
     def is_free(self, others: int = 0) -> bool:
-        """Return whether nothing refers to the array or to a part; False if unknown.
+        """Return whether nothing else refers to the array or to a part; False if unknown.
 
-        `others` is the number of references to each part that do not count.
+        `others` is the number of references to each part that are ignored.
         """
         if not hasattr(sys, "getrefcount"):
             return False

@@ -59,7 +59,7 @@ def call_quietly(f: Callable[..., Any], *args: Any) -> Any:
     return f(*args)
 
 
-FLUSH: list["InPlace"] = []  # the update of `flush`
+FLUSH: list["InPlace"] = []  # the update that `flush` runs
 
 
 def flush(xs: Iterable[Any]) -> None:
@@ -187,7 +187,7 @@ class InPlace:
         return call_quietly(self.run_steps, arrays, numbers, block, spare)
 
     def compile(self) -> None:
-        """Compile the function, if there is a compiler and it can."""
+        """Compile the function, if there is a compiler that can."""
         if COMPILER and self.loop is None:
             self.loop = COMPILER[0](self)
 
@@ -213,7 +213,7 @@ class InPlace:
 
     def bind(self, numbers: tuple[float, ...], dtype: np.dtype) -> list[np.ndarray]:
         """Return the numbers that the steps use, rounded to a dtype."""
-        bound = self.bound  # which another thread may replace
+        bound = self.bound  # read once: another thread may replace it
         if bound[:2] != (numbers, dtype):
             # NumPy handles an array of one number in half the time of a float.
             with np.errstate(over="ignore"):

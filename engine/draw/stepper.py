@@ -92,14 +92,14 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of Values compute their numbers. Networks and boxes of more than 15,000 values, and Arrays
-    with more than 100 elements in all, only replay them. Drag an underlined number or the line of a
-    weight, or select a leaf and type another number: both passes follow. A network and its opened
-    neurons change together. In a script of the page,
-    `window.stepgrad` has `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`,
-    `descend(lr)`, which takes one step downhill, and `reset()`. While a neuron is open, `names()`
-    lists its values; the names of the network work as well. An element of an Array is called
-    "W[0,1]"; "W" is the whole, in nested lists.
+    Pages of Values compute their numbers. Pages of networks and boxes of more than 15,000 values,
+    or of Arrays with more than 100 elements in all, only replay them. Drag an underlined number or
+    the line of a weight, or select a leaf and type another number: both passes are computed again.
+    A network and its opened neurons change together. In a script of the page, `window.stepgrad` has
+    `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`, `descend(lr)`, which
+    takes one step downhill, and `reset()`. While a neuron is open, `names()` lists its values; the
+    names of the network work as well. An element of an Array is called "W[0,1]"; "W" is the whole
+    Array, as nested lists.
 
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
@@ -588,7 +588,7 @@ def write_title(root: Value, notation: Notation) -> str:
         if isinstance(node, Value) and node.op is not None and (node is root or not node.label):
             inputs, _ = get_inputs(node)
             size = sum(sizes[x] for x in inputs)
-            if size > LONGEST_TITLE:  # the formula of a long sum nests as deeply
+            if size > LONGEST_TITLE:  # a long sum would have a deeply nested formula
                 continue
             formula = build_formula(node.op, [parts[x] for x in inputs])
             if len(to_text(formula)) <= LONGEST_TITLE:

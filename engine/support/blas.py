@@ -37,7 +37,7 @@ def find_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
 
 
 def count_threads() -> int:
-    """Return the number of threads of OpenBLAS outside of `take_threads`; 1 for another library."""
+    """Return the number of threads of OpenBLAS outside `take_threads`; 1 for another library."""
     functions = find_functions()
     if functions is None:
         return 1
@@ -45,11 +45,10 @@ def count_threads() -> int:
 
 
 def take_threads() -> None:
-    """Let OpenBLAS use one thread until `restore_threads`.
+    """Let OpenBLAS use one thread until `restore_threads` is called.
 
-
-    The number of another library does not change. Several threads may call this at the same time:
-    the last one that calls `restore_threads` restores the number.
+    The number of threads of another library does not change. Several threads may call this at the
+    same time: the last one that calls `restore_threads` restores the number.
     """
     functions = find_functions()
     if functions is None:

@@ -190,11 +190,11 @@ class Result(Array):
         if WAITING or not is_current:
             observer.before_backward(self, [flat, self], self._grad is not None)
         row: Any = self.op
-        data = self._data  # of one element, but perhaps with axes
+        data = self._data  # one element, but perhaps with axes
         self._grad = np.ones(data.shape, data.dtype) if data.ndim else np.array(1.0, data.dtype)
         gradient = row.pull_parameters(self._grad, self._data, self._dx[0])
         if flat._grad is None:
-            flat._grad = gradient  # which is an array of its own, of the dtype of `flat`
+            flat._grad = gradient  # an array of its own, with the dtype of `flat`
         else:
             flat._receive(gradient)
 

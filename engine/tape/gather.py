@@ -20,10 +20,11 @@ def select_inputs(
 ) -> int:
     """Write the inputs of a call, and the places of selected numbers to `selected`.
 
-    A row of `selections` is (argument, start, rows, width, least): it takes the row
-    `integers[argument]`, at least `least`, of a table of `rows` rows and `width` columns. Their
-    places begin at `start` in `places`; a place below 0 is in `others`. If `width` is 0, the index
-    itself is the input. Returns the first selection that is out of range, or -1.
+    A row of `selections` is (argument, start, rows, width, least). It selects the row
+    `integers[argument]`, which must be at least `least`, of a table of `rows` rows and `width`
+    columns. The places of the table begin at `start` in `places`; a place below 0 is in `others`.
+    If `width` is 0, the index itself is the input. Returns the first selection that is out of
+    range, or -1.
     """
     at = 0
     for k in range(len(selections)):

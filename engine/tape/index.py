@@ -83,7 +83,7 @@ class Index:
     def _select(self, xs: Sequence[Any], from_end: bool = True) -> Any:
         """Return the element of a list at this index; `take` calls it.
 
-        Raises IndexError for an index out of range; below 0 it is, unless `from_end`.
+        Raises IndexError for an index out of range, and for one below 0 unless `from_end`.
         """
         return self.recording.select(xs, self, from_end)
 

@@ -49,11 +49,11 @@ class Runs(NamedTuple):
     c: np.ndarray
 
     def pack(self) -> np.ndarray:
-        """Return the arrays as one, after their lengths. numba receives one array much faster.
+        """Return the arrays as one, after their lengths, because numba receives one much faster.
 
-        There are two more numbers for each run: how many results it has, and the distance of the
-        registers z of a vector. Of a vector, only the operands that the kernel reads are kept: the
-        factors of the first sum, and for "to any" the z of each sum.
+        There are two more numbers for each run: the number of its results, and the distance between
+        the registers z of a vector. Only the operands of a vector that the kernel reads are kept:
+        the factors of the first sum, and for "to any" the z of each sum.
         """
         ends, terms = self.ends.astype(np.int64), self.terms.astype(np.int64)
         lengths = np.diff(ends, prepend=0)

@@ -68,8 +68,8 @@ class Selection(NamedTuple):
 class IndexNumber(NamedTuple):
     """An index that is a number of the graph, and its leaf.
 
-    If `length` is not 0, it is an index of a list of this length, at least `least`; below 0 it
-    counts from the end.
+    If `length` is not 0, the number is an index of a list of this length. It is at least `least`,
+    and counts from the end if it is below 0.
     """
 
     chosen: Index
@@ -151,9 +151,9 @@ class TracedCall:
         return self.numbers[key].leaf
 
     def select(self, xs: Sequence[Any], index: Index, from_end: bool = True) -> Any:
-        """Return the element of a sequence at an index; below 0, if `from_end`, from the end.
+        """Return the element of a sequence at an index, from the end if it is below 0.
 
-        Raises IndexError for an index out of range.
+        Raises IndexError for an index out of range, and for one below 0 unless `from_end`.
         """
         least = -len(xs) if from_end else 0
         if not least <= index.now < len(xs):

@@ -52,14 +52,14 @@ def train_page(
 
     The page plays, pauses, takes one step or one epoch, and starts again, from the same weights or
     from new ones. The learning rate, the batch size and `zero_grad` can be changed while it trains.
-    It shows the samples with the regions of a classifier of two inputs, the curve of a function of
-    one input or its probabilities, or a confusion matrix; the loss; and the network, whose lines
-    show weights or gradients. Each neuron of a network with one or two inputs has a picture of its
-    output over them. Click a neuron or a sample to see its numbers at this step. A button steps
-    through its graph, as `engine.draw.step` does: the loss of this sample, or the neuron with the
-    gradient that it receives. The graph of a loss opens if it has up to 250 values, or up to 15,000
-    and the model consists of layers with up to 250 neurons in all; otherwise the page says that it
-    is too large.
+    It shows the samples with the regions of a classifier with two inputs, the curve of a function
+    of one input or the probabilities of a classifier with one, or a confusion matrix; the loss; and
+    the network, whose lines show weights or gradients. Each neuron of a network with one or two
+    inputs has a picture of its output over them. Click a neuron or a sample to see its numbers at
+    this step. A button steps through its graph, as `engine.draw.step` does: the loss of this
+    sample, or the neuron with the gradient that it receives. The graph of a loss opens if it has up
+    to 250 values, or up to 15,000 and the model consists of layers with up to 250 neurons in all;
+    otherwise the page says that it is too large.
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
     JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in

@@ -43,8 +43,8 @@ NO_LEAVES: Mapping[str, Sequence[int]] = {}
 def trace_array_boxes(view: View, look: Options) -> tuple[Trace, list[Facts], LiveArrays | None]:
     """Return the frames of both passes over a drawing of Arrays with boxes, and the facts.
 
-    The last result is what a page needs to compute the graph. It is None for a large graph, and for
-    one with a row that cannot be recorded, as the first frame then says.
+    The last result has the data with which a page computes the graph. It is None for a large graph
+    or one with a row that cannot be recorded; the first frame then says so.
     """
     order = [*view.ids]
     names = dict(zip(order, choose_array_names(order, look.format), strict=True))
@@ -66,12 +66,12 @@ def trace_array_boxes(view: View, look: Options) -> tuple[Trace, list[Facts], Li
     templates = tracer.trace().templates
     facts = place_in_boxes(collect_copied_facts(copy, copied, parameters), view)
     graph = pack_copy(copy, names, passes, rows, look.format)
-    graph = graph._replace(boxes={"groups": [], "stages": []})  # their numbers are places of arrays
+    graph = graph._replace(boxes={"groups": [], "stages": []})  # they would number arrays
     return traced, facts, LiveArrays(templates, facts, graph)
 
 
 def replace_nodes(view: View, copies: Mapping[Node, Any]) -> View:
-    """Return a view of the copies of nodes."""
+    """Return a view with copies in place of nodes."""
 
     def replace(part: Cell | Box) -> Cell | Box:
         if isinstance(part, Cell):
@@ -94,7 +94,7 @@ def list_boxes(view: View, leaves: Mapping[str, Sequence[int]] = NO_LEAVES) -> l
 
 
 def place_in_boxes(facts: Sequence[Facts], view: View) -> list[Facts]:
-    """Return the facts about all nodes with the ids of their boxes, and those about the boxes.
+    """Return the facts about all nodes, with the ids of their boxes, and about the boxes.
 
     The entries of nodes that a box computes are empty, except that of the root.
     """
@@ -232,7 +232,7 @@ class ArrayNumbers:
         return sent.sent
 
     def place_stage(self) -> float | Place:
-        """Return the norm of what the last stage sends, added up for each receiver."""
+        """Return the norm of the contributions of the last stage, added up for each receiver."""
         sums: dict[Node, Any] = {}
         for sent in self.stage:
             sums[sent.to] = sums[sent.to] + sent.sent if sent.to in sums else sent.sent
@@ -240,6 +240,6 @@ class ArrayNumbers:
 
 
 def measure_all(arrays: Sequence[Any]) -> float | Place:
-    """Return the norm of all elements of some arrays; of recorded ones, its place."""
+    """Return the norm of all elements of some arrays, or its place if they are recorded."""
     elements = np.concatenate([np.zeros(0), *map(np.ravel, arrays)])
     return Place(make_key("l", elements)) if is_recorded(elements) else norm(elements)

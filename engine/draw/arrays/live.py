@@ -57,7 +57,7 @@ class LiveArrays(NamedTuple):
 
 
 def find_obstacle(order: Sequence[Any]) -> str:
-    """Return why a page does not compute a graph of Arrays; "" for a small one of one dtype."""
+    """Return why a page cannot compute a graph of Arrays; "" if it can."""
     sizes = [node.data.size for node in order]
     dtypes = {str(node.data.dtype) for node in order if not node.constant}
     if sum(sizes) > MOST_ELEMENTS:
@@ -86,12 +86,12 @@ def record_rows(order: Sequence[Any]) -> dict[Any, Row]:
 
 
 def record_small(order: Sequence[Node]) -> tuple[dict[Any, Row], str]:
-    """Return the rows of a graph that a page computes; of another one, none and the reason."""
+    """Return the rows of a graph and "", or no rows and why a page does not compute it."""
     obstacle = find_obstacle(order)
     if not obstacle:
         try:
             return record_rows(order), ""
-        except Exception as problem:  # a user's row may raise anything when it gets symbols
+        except Exception as problem:  # a user's row may raise any exception for symbols
             obstacle = problem.__notes__[-1]
     return {}, f"This page replays its numbers: {obstacle}."
 
@@ -239,7 +239,7 @@ def pack_copy(
     rows: Mapping[Any, Row],
     spec: str,
 ) -> LiveGraph:
-    """Return a graph for a page, with the program of all texts that have been made of its copy."""
+    """Return a graph for a page, with the program of all texts that were made from its copy."""
     recorder, sources = copy.recorder, copy.sources
     shown = [s for s in sorted(recorder.shown) if s >= sources]
     row = Recorded(recorder.instructions, shown, [], [], [], recorder.constants, recorder.slots)

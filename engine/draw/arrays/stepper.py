@@ -58,7 +58,7 @@ def trace_array_view(
 
 def reserve_room(runs: list[Run], marks: dict[str, float], is_live: bool) -> Room:
     """Return the texts of all steps, for which cells must have room. If the page computes them,
-    there is room for a usual number."""
+    there is also room for a number of the usual length."""
     usual, texts = USUAL if is_live else "", dict[str, list[str]]()
     for run in runs:
         for frame in run.frames:

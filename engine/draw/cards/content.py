@@ -343,7 +343,7 @@ class CardWriter:
         return arrows
 
     def place_at_use(self, drawn: DrawnValue, item: Item) -> DrawnValue:
-        """Return an input of an item with the ids of the arrows that it is at, of all samples."""
+        """Return an input of an item with the ids of its arrows in all samples."""
         place = self.network.place
         uses = [(node, k, x) for node in item.nodes for k, x in enumerate(node.inputs)]
         at = [f"e{place[node]}-{k}" for node, k, x in uses if f"v{place[x]}" in drawn.ids]

@@ -38,7 +38,7 @@ class Look:
 
 
 class Piece(NamedTuple):
-    """A part of a line of text: spans, and for a constant in a formula its ids and arrows."""
+    """A part of a line of text: spans and, for a constant in a formula, its ids and arrows."""
 
     spans: tuple[Span, ...]
     ids: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class ValueMark(NamedTuple):
     places: tuple[int, int] | None  # None for all
     cells: tuple[TableCell, ...]
     fill: str = ""
-    at: tuple[str, ...] = ()  # the ids of the arrows from the value, if it has a copy at each use
+    at: tuple[str, ...] = ()  # the ids of the value's arrows, if it has a copy at each use
 
 
 @dataclass
@@ -282,9 +282,9 @@ def nest(
     ids: Sequence[str], body: Sequence[Part], title: str, seen: set[str], kind: str = "node",
     at: Sequence[str] = (),
 ) -> Group:  # fmt: skip
-    """Return parts in groups with these ids, one in the other.
+    """Return parts in nested groups with these ids.
 
-    Ids that are taken are left out, except those of values, whose parts are copies at some arrows.
+    Ids in `seen` are left out, except those of values: their parts are copies at the arrows `at`.
     """
     taken = {id for id in ids if id in seen}
     seen.update(ids)

@@ -82,7 +82,7 @@ class Modules:
     def find_path(self, node: Node, scopes: Mapping[Node, Collection[str]]) -> str:
         """Return the path of the module whose layer computes a node, from those of its inputs.
 
-        A sum of what a call of the module returned is not a part of it.
+        A sum that adds a result of the module, as in a residual connection, is not part of it.
         """
         own = [self.path_by_node[x] for x in node.inputs if x in self.owned]
         if own:
@@ -203,7 +203,7 @@ def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
 def is_setting(node: Node, k: int, modules: Modules) -> bool:
     """Return whether the k-th input of a node is a setting rather than data: the bias of a `dot`,
     the eps of a norm, or a constant beside computed inputs and no parameters. A number that is
-    added, and also read by a layer, is data: a float that a residual connection adds."""
+    both added and read by a layer is data: a float that a residual connection adds."""
     name = node.op.name if node.op is not None else ""
     if name in ("dot", "rms_norm", "layer_norm"):
         return k == len(node.inputs) - 1

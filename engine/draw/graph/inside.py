@@ -79,7 +79,7 @@ class Opener:
         self.place = {node: i for i, node in enumerate(self.order)}
         groups = group_nodes(self.order, self.modules)
         self.finder = PartFinder(self.order, self.modules, groups, model)
-        self.neurons: dict[str, Sequence[str]] = {}  # the paths of neurons, by the name of a group
+        self.neurons: dict[str, Sequence[str]] = {}  # paths of neurons, by the name of their group
         self.users: dict[Node, list[Node]] = {}
         for node in self.order:
             for x in dict.fromkeys(node.inputs):
@@ -144,7 +144,7 @@ class Opener:
         for node in part.nodes:
             ancestors = self.modules.list_ancestors(self.finder.path_of[node])
             path = next((x for x in ancestors if x in members), None)
-            if path is None:  # the layer computes it itself
+            if path is None:  # the layer itself computes the node
                 return
             members[path].append(node)
         largest = max(sum(x.op is not None for x in nodes) for nodes in members.values())

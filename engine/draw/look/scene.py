@@ -98,8 +98,8 @@ class Group(NamedTuple):
     `id` is that of the value, operation, arrow or box, as in `engine.draw.graph.view`. `kind` is
     the class of the element: "node", "edge" or "cluster". `title` appears when the pointer rests on
     it.
-    `opens` is the title of the page's view that a click opens. A value that is drawn again has its
-    id as `of`, and the ids of the arrows that it is at.
+    `opens` is the title of the view of the page that a click opens. In a further copy of a value,
+    `of` is the id of the value, and `at` has the ids of the arrows at the copy.
     """
 
     id: str

@@ -103,7 +103,7 @@ function createEditor(view, changes, page) {
       nudge(i, steps * (event.shiftKey ? 10 : 1));
     });
     input.addEventListener("change", () => enter(i, input));
-    input.addEventListener("blur", () => row.update()); // the number again, in place of a text that is none
+    input.addEventListener("blur", () => row.update()); // restores the number if the text is not one
     input.addEventListener("wheel", (event) => turn(i, event), { passive: false });
     const minus = createButton("−", () => nudge(i, -1), "Smaller"), plus = createButton("+", () => nudge(i, 1), "Larger");
     const was = createButton("", () => set([[i, first(i)]]), "Reset this number");
@@ -139,7 +139,7 @@ function createEditor(view, changes, page) {
   return { ...changes, createControls, showMarks, choose: page.select };
 }
 
-// Returns the controls of several leaves below each other; null if none can change.
+// Returns the controls of several leaves, one below the other; null if none can change.
 function listControls(leaves, create, name) {
   const rows = leaves.slice(0, MOST_CONTROLS).map((k) => [k, create(k)]).filter(([, row]) => row), list = document.createElement("div");
   if (!rows.length) return null;

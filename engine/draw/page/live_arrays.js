@@ -297,10 +297,10 @@ function createElements(graph, facts, { senders, write }) {
   };
 }
 
-// The view of the elements of a view: its numbers are those that change.
+// Returns a view of the elements of the arrays in a view: these are the numbers that change.
 const openElements = ({ live }) => ({ live: live.elements.createLive(live), facts: live.elements.facts });
 
-// Returns the id of an array in the drawing; one in a box has an id that the drawing lacks.
+// Returns the id of an array. An array in a box has an id of its own, which the drawing lacks.
 const findArrayId = ({ id }, i) => (/^b/.test(id) ? `${id}.${i}` : id);
 
 // Returns what edit.js needs of a drawing of arrays: an element has the id "v0 1,2", with its row and
@@ -331,7 +331,7 @@ function findChosen({ live: { elements }, facts, arrays }, i) {
 }
 
 // Returns the controls of an array: those of the chosen element, which `create(k)` makes, with a list of
-// all elements. Those of a box are those of its leaves; `box` is its place.
+// all elements. The controls of a box are those of its leaves; `box` is the place of the box.
 function createArrayControls(view, i, create, box) {
   const { facts, editor, live: { elements } } = view, { leaves } = facts[i] ?? {};
   if (leaves) return listControls(leaves, (k) => createArrayControls(view, k, editor.createControls, i), (k) => facts[k].name);
@@ -345,7 +345,7 @@ function createArrayControls(view, i, create, box) {
   pick.addEventListener("change", () => {
     editor.choose(Number(pick.value));
     if (box !== undefined) view.inspector.select(box);
-    [...view.panel.querySelectorAll(".elements")].find(({ ariaLabel }) => ariaLabel === pick.ariaLabel)?.focus(); // the controls are new
+    [...view.panel.querySelectorAll(".elements")].find(({ ariaLabel }) => ariaLabel === pick.ariaLabel)?.focus(); // the controls were created again
   });
   (controls.matches(".edit") ? controls : controls.querySelector(".edit")).prepend(pick);
   return controls;

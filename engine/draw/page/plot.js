@@ -11,7 +11,7 @@ function createScales([x0, x1], [y0, y1], { left, right, top, bottom }, isLog = 
   };
 }
 
-// Returns round numbers in a range, at most `most` of them, and two in any range around 0.
+// Returns at most `most` round numbers in a range, and at least two in a range around 0.
 function chooseTicks([low, high], most) {
   const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
   const unit = [1, 2, 2.5, 5, 10].map((x) => x * power).find((x) => Math.floor(high / x) - Math.ceil(low / x) < most);

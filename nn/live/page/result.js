@@ -118,8 +118,8 @@ class Result {
     return this.field.row(this.outputs[c])[k] - other;
   }
 
-  // The outputs over one input, as probabilities if they are logits. Of several classes, a sample is
-  // at the probability of its own.
+  // The outputs over one input, as probabilities if they are logits. With several classes, a sample
+  // is drawn at the probability of its own class.
   drawCurve(neuron, sample) {
     const { field, palette, data, task } = this, { context, width, height } = fit(this.canvas);
     const read = (machine) => (neuron === null ? linkRows(this.outputs.map((r) => machine.row(r)), task.links) : [machine.row(neuron)]);
