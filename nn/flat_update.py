@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from operator import is_
+from threading import active_count
 from typing import Any
 
 from engine import graph
@@ -13,8 +14,8 @@ class FlatUpdate:
     """The data and the memory of parameters as parts of flat arrays.
 
     They are copied there when they are other arrays, as at the first step, or after a model or an
-    optimizer was loaded. A step overwrites the data if nothing else refers to it. If something
-    does, such as a loss, two arrays alternate.
+    optimizer was loaded. A step overwrites the data if nothing else refers to it, and if there is
+    no other thread, which could read the data at the same time. Otherwise two arrays alternate.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class FlatUpdate:
                     memory[name] = part
         flats = [self.data, gradients, *[self.memory[name] for name in update.names]]
         # The references of the parameters, and perhaps of `arrays`, do not count.
-        is_free = self.data.is_free(others=2)
+        is_free = active_count() == 1 and self.data.is_free(others=2)
         if not (is_free and run_loop(update.overwrite, flats, numbers)):
             self.data, self.spare = self.find_spare(self.data), self.data
             write_to(self.data, flats, update.in_place, numbers, block)

@@ -19,7 +19,7 @@ from engine.array_tape.updates import compile_update
 from engine.arrays.in_place import InPlace
 from engine.recorded_function import record_function
 from engine.watch.generators import find_generators, list_states
-from nn import fit, losses, optim, vector
+from nn import fit, flat_update, losses, optim, vector
 from strategies import examples
 from test_array_jit import batches_of, check_training, recordings
 from test_array_jit_calls import check_calls
@@ -307,9 +307,12 @@ def test_updates_by_gradients_of_other_layouts_and_dtypes(kind):
         np.testing.assert_array_equal(bits(a), bits(b))
 
 
-@pytest.mark.parametrize("held", ["nothing", "loss", "data", "view", "flat", "predictions"])
-def test_a_step_overwrites_only_data_that_nothing_refers_to(held):
-    """Losses, and arrays that a program has read, keep their numbers."""
+@pytest.mark.parametrize(
+    "held", ["nothing", "loss", "data", "view", "flat", "predictions", "thread"]
+)
+def test_a_step_overwrites_only_data_that_nothing_refers_to(held, monkeypatch):
+    """Losses, and arrays that a program has read, keep their numbers. Other threads may read any."""
+    monkeypatch.setattr(flat_update, "active_count", lambda: 1 + (held == "thread"))
     models = [vector.MLP(3, [4, 2], "tanh", rng=0) for _ in range(2)]
     X, y = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32), np.arange(6) % 2
     references: list = []
@@ -326,7 +329,7 @@ def test_a_step_overwrites_only_data_that_nothing_refers_to(held):
                 references.append(
                     {
                         "loss": loss, "data": before, "view": before[1:, 0], "flat": before.base,
-                        "predictions": model(X), "nothing": None,
+                        "predictions": model(X), "nothing": None, "thread": None,
                     }[held]
                 )  # fmt: skip
             is_same = id(before)
@@ -345,7 +348,8 @@ def test_a_step_overwrites_only_data_that_nothing_refers_to(held):
         np.testing.assert_array_equal(a.data, b.data)
 
 
-def test_fit_overwrites_the_data_of_a_step():
+def test_fit_overwrites_the_data_of_a_step(monkeypatch):
+    monkeypatch.setattr(flat_update, "active_count", lambda: 1)
     model = vector.MLP(3, [4, 2], "tanh", rng=0)
     X, y = np.ones((8, 3), np.float32), np.arange(8) % 2
     training = fit(model, X, y, loss="cross_entropy", epochs=4, batch_size=3, rng=0, jit=True)

@@ -23,6 +23,7 @@ from engine.support.threads import cores
 
 LINE = 64  # elements; they fill at least one cache line
 PART = 2**15  # the fewest elements in a part, whose update takes about 10 µs
+MOST_TABLES = 16  # for parameters of as many sizes
 
 EXACT = {
     "+": "{} + {}", "-": "{} - {}", "*": "{} * {}", "divide": "{} / {}", "neg": "-{}",
@@ -38,17 +39,16 @@ class CompiledUpdate:
     def __init__(self, update: InPlace):
         self.update = update
         self.text, self.new_count = print_update_loop(update)
-        self.loops: dict[np.dtype, Any] = {}
+        self.loops: dict[np.dtype, LoopInParts] = {}
 
-    def find_loop(self, dtype: np.dtype | None) -> Any:
+    def find_loop(self, dtype: np.dtype | None) -> "LoopInParts | None":
         """Return the loop for arrays of a dtype, or None if there is none."""
         if dtype is None or dtype not in DTYPES:
             return None
         if dtype not in self.loops:
             count = len(self.update.known), self.update.arrays + self.new_count
             numbers, arrays = [[str(dtype)] * n for n in count]
-            loop = compile_source(self.text, numbers, arrays)
-            self.loops[dtype] = LoopInParts(loop) if isinstance(loop, Loop) else loop
+            self.loops[dtype] = LoopInParts(compile_source(self.text, numbers, arrays))
         return self.loops[dtype]
 
     def __call__(
@@ -84,23 +84,21 @@ class LoopInParts:
 
     def __init__(self, loop: Loop):
         self.loop, self.lock = loop, Lock()
-        self.table: PartTable | None = None
-
-    def __call__(self, m: int, n: int, *values: Any) -> None:
-        count = self.loop.count
-        self.run(m, n, values[:count], values[count:])
+        self.tables: dict[tuple[int, int], PartTable] = {}  # by size and number of parts
 
     def run(self, m: int, n: int, numbers: Iterable[Any], arrays: Iterable[np.ndarray]) -> None:
         """Compute arrays of m elements; n is 1."""
         count = min(m // PART, cores(), count_threads()) if m >= 2 * PART else 1
-        # The table serves one thread at a time.
+        # The tables serve one thread at a time.
         if count < 2 or not self.lock.acquire(blocking=False):
             self.loop.run(m, n, numbers, arrays)
             return
         try:
-            if self.table is None or self.table.key != (m, count):
-                self.table = PartTable(self.loop, m, count)
-            self.table.run(numbers, map(address_of, arrays))
+            if (m, count) not in self.tables:
+                if len(self.tables) == MOST_TABLES:
+                    self.tables.clear()
+                self.tables[m, count] = PartTable(self.loop, m, count)
+            self.tables[m, count].run(numbers, map(address_of, arrays))
         finally:
             self.lock.release()
 
@@ -109,7 +107,7 @@ class PartTable:
     """A loop in parts, as a table for `workers.RUN` in which only addresses change."""
 
     def __init__(self, loop: Loop, size: int, count: int):
-        self.loop, self.key = loop, (size, count)
+        self.loop, self.count = loop, count
         starts = np.arange(count) * size // count // LINE * LINE
         self.addresses: Any = np.zeros((count, loop.widths.size), np.int64)
         self.offsets = np.outer(starts, loop.widths).ravel().tolist()
@@ -123,11 +121,10 @@ class PartTable:
         self.calls[:, 3] = self.calls[:, 2]  # not 0: the loop receives addresses of data
 
     def run(self, numbers: Iterable[Any], addresses: Iterable[int]) -> None:
-        _, count = self.key
-        self.pack(self.addresses, 0, *map(add, [*addresses] * count, self.offsets))
+        self.pack(self.addresses, 0, *map(add, [*addresses] * self.count, self.offsets))
         slots = np.frombuffer(self.loop.make_numbers(numbers), np.uint8)
         self.calls[:, 4] = address_of(slots)
-        TEAM.start(count - 1)
+        TEAM.start(self.count - 1)
         load_runner()(address_of(self.table), 0, TEAM.address)
 
 

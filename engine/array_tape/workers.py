@@ -153,9 +153,12 @@ class Team:
         make, start = PYTHON.PyThread_allocate_lock, PYTHON.PyThread_start_new_thread
         make.restype, start.restype = ctypes.c_void_p, ctypes.c_ulong
         sleep, wake = PYTHON.PyThread_acquire_lock, PYTHON.PyThread_release_lock
-        lock = make()
-        sleep(ctypes.c_void_p(lock), 1)  # the worker sleeps until it is released
-        box[LOCK], box[SLEEP], box[YIELD] = lock, find(sleep), find(give_way())
+        if not box[LOCK]:  # else the system could not start the thread before
+            box[LOCK] = make() or 0
+            if not box[LOCK]:
+                return False
+            sleep(ctypes.c_void_p(box[LOCK].item()), 1)  # the worker sleeps until it is released
+        box[SLEEP], box[YIELD] = find(sleep), find(give_way())
         self.words[0, [WAKE, YIELD]] = find(wake), box[YIELD]
         return start(ctypes.c_void_p(load_source(WORK)), ctypes.c_void_p(address_of(box))) != NONE
 

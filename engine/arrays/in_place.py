@@ -176,10 +176,10 @@ class InPlace:
         block: int = BLOCK,
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        """Return the new arrays. Large arrays are processed in blocks, on all cores.
+        """Return the new arrays, computed by a compiled loop or by NumPy, on several threads.
 
-        A compiled loop writes the first new array into `spare`, if it is not None. Raises TypeError
-        for arrays of integers.
+        NumPy computes one block after the other. The first new array may be `spare`, which is
+        overwritten. Raises TypeError for arrays of integers.
         """
         self.compile()
         if self.loop:

@@ -60,8 +60,10 @@ def jit(
             leaves that require a gradient, in the order in which recordings reach them.
         static: Names of arguments that are structure although they are numbers.
         dtype, fast: As for `Tape`.
-        threads: The number of threads: for a function of Values as for `Tape`, for one of Arrays
-            that for large matrix products, by default that of OpenBLAS.
+        threads: The number of threads. For a function of Values, as for `Tape`. For a function of
+            Arrays, it is the number of parts in which steps on large arrays are computed, by
+            default the number of threads of OpenBLAS; more than the cores do not help. Without
+            llvmlite, OpenBLAS uses its own threads, or one if this is 1.
         limit: The largest number of recordings to keep; the least recently used is dropped.
         enabled: False calls the function itself, as the environment variable STEPGRAD_JIT=0 does.
 
