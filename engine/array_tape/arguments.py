@@ -67,12 +67,9 @@ class ArrayArguments:
         try:
             hash(x)
         except TypeError:
-            got = repr(x)
-            if isinstance(x, np.ndarray):
-                got = f"a {kind.__name__} of {x.dtype}; convert it with np.asarray or .astype"
             raise TypeError(
-                "jit expects arguments that are Arrays, arrays, numbers, strings, or lists, tuples "
-                f"or dicts of these, got {got}"
+                "jit expects arguments that are Arrays, NumPy arrays, numbers, strings, or lists, "
+                f"tuples or dicts of these, got {describe_argument(x)}"
             ) from None
         return kind, x
 
@@ -92,6 +89,24 @@ class ArrayArguments:
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             return recording.trace.add_input(np.asarray(x))
         return x
+
+
+def describe_argument(x: Any) -> str:
+    """Return a description of an argument that cannot be recorded, with a remedy for arrays.
+
+    >>> describe_argument(np.array([1j]))
+    'an ndarray of complex128; pass its .real or .imag'
+    """
+    if not isinstance(x, np.ndarray):
+        return repr(x)
+    name = type(x).__name__
+    article = "an" if name == "ndarray" else "a"
+    remedy = "convert it with .astype(float)"
+    if x.dtype.kind == "c":
+        remedy = "pass its .real or .imag"
+    elif x.dtype.kind in "fiub":  # of a subclass
+        remedy = "convert it with np.asarray"
+    return f"{article} {name} of {x.dtype}; {remedy}"
 
 
 def stand_in(x: Array, recording: ArrayRecording) -> Array:

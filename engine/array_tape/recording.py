@@ -247,7 +247,7 @@ def record_arrays(
         roots = list(returned) if isinstance(returned, list | tuple) else [returned]
         if not roots or not all(isinstance(x, Array) for x in roots):
             raise TypeError(
-                f"jit expects a function that returns an Array, or Arrays, got "
+                "jit expects a function that returns an Array or several Arrays, got "
                 f"{describe_result(returned)}"
             )
         outputs = [recording._read_array(x) for x in roots]

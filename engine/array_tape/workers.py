@@ -38,7 +38,7 @@ IDLE, POSTED, TAKEN, DONE, ASLEEP = range(5)
 STATE, CALL, SLEEP, WAKE, LOCK, YIELD, LEAVE, COUNT = 0, 1, 6, 7, 8, 9, 10, 11
 STAY, LEAVING, GONE = range(3)
 BOX = 16  # words: 128 bytes, so that no two boxes share cache lines
-MOST = 63  # the largest number of workers
+MOST_WORKERS = 63
 PATIENCE = 20_000  # pauses of about 50 ns before a worker sleeps
 OFTEN = 64  # pauses after which a waiting thread yields its core to another one
 DATA = HEAD  # bytes before the address of the data in an array object
@@ -131,9 +131,9 @@ class Team:
     """
 
     def __init__(self) -> None:
-        space = np.zeros((MOST + 2) * BOX, np.int64)
+        space = np.zeros((MOST_WORKERS + 2) * BOX, np.int64)
         skipped = -address_of(space) // 8 % BOX
-        self.words = space[skipped : skipped + (MOST + 1) * BOX].reshape(-1, BOX)
+        self.words = space[skipped : skipped + (MOST_WORKERS + 1) * BOX].reshape(-1, BOX)
         self.address, self.lock = address_of(self.words), Lock()
         self.is_closed = False
 
@@ -142,7 +142,7 @@ class Team:
         if count <= self.words[0, COUNT]:
             return
         with self.lock:
-            count = min(count, cores() - 1, MOST)
+            count = min(count, cores() - 1, MOST_WORKERS)
             while self.words[0, COUNT] < count and not self.is_closed:
                 if not self.start_worker(self.words[self.words[0, COUNT] + 1]):
                     return
@@ -158,8 +158,8 @@ class Team:
             if not box[LOCK]:
                 return False
             sleep(ctypes.c_void_p(box[LOCK].item()), 1)  # the worker sleeps until it is released
-        box[SLEEP], box[YIELD] = find(sleep), find(give_way())
-        self.words[0, [WAKE, YIELD]] = find(wake), box[YIELD]
+        box[SLEEP], box[YIELD] = find_address(sleep), find_address(find_yield())
+        self.words[0, [WAKE, YIELD]] = find_address(wake), box[YIELD]
         return start(ctypes.c_void_p(load_source(WORK)), ctypes.c_void_p(address_of(box))) != NONE
 
     def forget(self) -> None:
@@ -186,12 +186,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=TEAM.forget)
 
 
-def find(f: object) -> int:
+def find_address(f: object) -> int:
     """Return the address of a library function."""
     return ctypes.cast(f, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
-def give_way() -> object:
+def find_yield() -> object:
     """Return the system function that lets another thread run."""
     if sys.platform == "win32":
         return ctypes.WinDLL("kernel32").SwitchToThread
