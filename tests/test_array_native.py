@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -471,6 +472,7 @@ def test_a_file_that_cannot_be_completed_is_removed(monkeypatch, tmp_path):
 def test_writing_code_draws_no_random_numbers(monkeypatch, tmp_path):
     """Otherwise, a function that another thread records at this time would be refused."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    tempfile.TemporaryDirectory().cleanup()  # makes the generator of random names
     generators = find_generators()
     before = list_states(generators)
     loops.write_code("loop", b"code")
