@@ -390,10 +390,11 @@ def test_a_network_applied_twice_in_one_loss_is_drawn_once(pairs, heading):
     assert pairs == 1 or {"diff, samples 2, 3", "layers[1].neurons[0].z, sample 5"} <= named
 
 
-def test_a_constant_of_two_steps_is_drawn_at_each_use():
-    """Pages change the numbers of both, and mark the one that a step uses."""
-    y, model = Value(1.0, "y").detach(), MLP(2, [2, 1], "tanh", rng=0)
-    y.label = "y"
+@pytest.mark.parametrize("label", ["y", None])
+def test_a_constant_of_two_steps_is_drawn_at_each_use(label):
+    """As a row, or in a formula. Pages change the numbers of both, and mark the one in use."""
+    y, model = Value(1.0).detach(), MLP(2, [2, 1], "tanh", rng=0)
+    y.label = label
     loss = losses.binary_cross_entropy([model([0.5, -1.0])], [y])
     order, svg = topological(loss), draw(loss, model).svg
     uses = [

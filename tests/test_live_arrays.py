@@ -266,6 +266,7 @@ def test_changed_elements_give_the_frames_of_new_boxes(script, make, level):
     page = step(root, model, level=level)
     open_page(script, page)
     compare(script, page)
+    check_box_facts(page.facts, topological(root), {*model.parameters()})
     expected = step(changed, other, level=level)
     names = choose_array_names(topological(root), ".4g")
     for node, name in zip(topological(changed), names, strict=True):
@@ -273,6 +274,20 @@ def test_changed_elements_give_the_frames_of_new_boxes(script, make, level):
     change(script, changed)
     compare(script, expected)
     compare_numbers(script, changed, rtol=1e-12, atol=1e-14)
+
+
+def check_box_facts(facts, order, parameters):
+    """Check that those of boxes list the leaves inside, and that only arrays outside have lines."""
+    inside = {i for i, fact in enumerate(facts[: len(order)]) if fact.id[:1] != "v"}
+    leaves = {i for i in inside if order[i].op is None and (order[i].ndim or order[i].label)}
+    assert {i for fact in facts[len(order) :] for i in fact.leaves} == leaves
+    owned = {i for i, x in enumerate(order) if x in parameters}
+    assert {i for i, fact in enumerate(facts) if fact.kind.startswith("parameter")} == owned
+    assert {i for i in inside if facts[i].name} == leaves | (inside & {len(order) - 1})
+    assert {i for i, fact in enumerate(facts) if fact.lines} == {
+        i for i, x in enumerate(order) if i not in inside and x.op is not None
+    }
+    assert not any(fact.gradient or fact.factors or fact.uses for fact in facts)
 
 
 def change(script, root):
@@ -378,6 +393,9 @@ def test_matrices_have_the_texts_and_colours_of_python(script, xs, wide):
             assert answer[2] == coarse
 
 
+MOST = "its arrays have {} elements, and a page computes up to 100"
+
+
 def test_a_page_that_replays_its_numbers_says_why():
     bent = Op("bent", lambda x: exp(np.sort(x)), lambda out, x: out)
     x = Array([1.0, 2.0], "x")
@@ -389,12 +407,10 @@ def test_a_page_that_replays_its_numbers_says_why():
     mixed = (x.astype(np.float32) * 2.0).sum()
     count = sum(x.size for x in topological(loss))
     for page, reason in (
-        (step(Array(np.ones(101), "x").sum()), "have 102 elements, and a page computes up to 100"),
-        (
-            step(loss, model, level="layers"),
-            f"have {count} elements, and a page computes up to 100",
-        ),
-        (step(mixed), "have the dtypes float32, float64"),
+        (step(Array(np.ones(101), "x").sum()), MOST.format(102)),
+        (step(loss, model, level="layers"), MOST.format(count)),
+        (step(mixed), "its arrays have the dtypes float32, float64"),
+        (step((x[:0] * 2.0).sum()), "an array is empty"),
     ):
         assert page.graph is None
-        assert f"replays its numbers: its arrays {reason}." in page.frames[0].note
+        assert f"replays its numbers: {reason}." in page.frames[0].note

@@ -372,7 +372,7 @@ def test_each_picture_shows_the_numbers_of_the_engine(vocabulary):
     texts = BoxTexts(order, list(contributions(order, RIGHT)), outer.grads, SPEC)
     loss.backward()
     titles = {inside.title for inside in insides}
-    opened, seen = set(), set()
+    opened, seen = set(), {}
     for inside in insides:
         traced = InsideTracer(inside, outer, texts, SPEC).trace()
         frames, facts = traced.frames, collect_box_facts(inside.view, traced, SPEC)
@@ -385,7 +385,7 @@ def test_each_picture_shows_the_numbers_of_the_engine(vocabulary):
             ids |= {id.replace("v", "o") for id in ids} | {arrow.id for arrow in inside.view.arrows}
             assert ids.issuperset(frame.marked), frame
         for node, id in inside.view.ids.items():
-            seen.update([node] if id in inside.own else [])
+            seen.setdefault(inside.title, set()).update([node] if id in inside.own else [])
             if id[0] == "v" and isinstance(node.data, float):
                 assert data[id] == format_number(node.data, SPEC)
                 if id in inside.own and not node.constant:
@@ -393,11 +393,16 @@ def test_each_picture_shows_the_numbers_of_the_engine(vocabulary):
         opened |= {x.opens for x in inside.view.drawn if isinstance(x, Box)}
     opened |= {x.opens for x in view.drawn if isinstance(x, Box)}
     assert opened - {""} == titles
-    groups = {f"head.neurons[{i}:{i + 20}]" for i in (0, 20)} if vocabulary == 40 else {*()}
-    assert {x for x in titles if ":" in x} == groups
+    groups = range(0, vocabulary, 20) if vocabulary == 40 else ()
+    assert {x for x in titles if ":" in x} == {f"head.neurons[{i}:{i + 20}]" for i in groups}
+    for i in groups:
+        weights = {w for neuron in model.head.neurons[i : i + 20] for w in neuron.parameters()}
+        assert weights < seen[f"head.neurons[{i}:{i + 20}]"]
     head = "blocks[0].attention.heads[1]"
     assert {f"{head}.query", f"{head} scaled query", f"{head} softmax"} < titles
     owned = {x for x in model.parameters() if x in view.ids}
     embeddings = {*model.token_embedding.parameters(), *model.position_embedding.parameters()}
-    assert owned - seen <= embeddings  # every other parameter is in some picture
+    assert (
+        owned.difference(*seen.values()) <= embeddings
+    )  # every other parameter is in some picture
     assert all(HIDDEN in inside.view.ids.values() for inside in insides)

@@ -36,7 +36,6 @@ from engine.support.arguments import format_count
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
 MOST_LINES = 6  # formulas of a box in one step
-NO_LEAVES: Mapping[str, Sequence[int]] = {}
 
 
 @np.errstate(all="ignore")  # as in the engine
@@ -58,7 +57,7 @@ def trace_array_boxes(view: View, look: Options) -> tuple[Trace, list[Facts], Li
         add_note_to_start(traced.templates, problem)
         facts = collect_array_facts(notation, traced.grads, parameters, has_paths=False)
         cells = {*view.ids.values()}
-        return traced, [fact for fact in facts if fact.id in cells] + list_boxes(view), None
+        return traced, [fact for fact in facts if fact.id in cells] + list_boxes(view, {}), None
     passes = {RIGHT: passed}
     copy = copy_graph(order, passes)
     copied = make_notation(copy, names, rows, look.format, look.matrix_size)
@@ -84,7 +83,7 @@ def replace_nodes(view: View, copies: Mapping[Node, Any]) -> View:
     return view._replace(contents=contents, ids=ids)
 
 
-def list_boxes(view: View, leaves: Mapping[str, Sequence[int]] = NO_LEAVES) -> list[Facts]:
+def list_boxes(view: View, leaves: Mapping[str, Sequence[int]]) -> list[Facts]:
     """Return the facts about the boxes of a drawing, given the places of the leaves inside."""
     boxes = [box for box in view.drawn if isinstance(box, Box)]
     return [

@@ -289,12 +289,10 @@ def nest(
     taken = {id for id in ids if id in seen}
     seen.update(ids)
     group = Group("", body, title, kind)
-    own = [id for id in reversed(ids) if id not in taken or (kind == "node" and id[0] == "v")]
-    for i, id in enumerate(own):
-        inside = [group] if i else body
-        is_copy = id in taken
-        group = Group("" if is_copy else id, inside, "" if i else title, kind)
-        group = group._replace(of=id, at=at) if is_copy else group
+    drawn = [id for id in reversed(ids) if id not in taken or (kind == "node" and id[0] == "v")]
+    for i, id in enumerate(drawn):
+        outer = Group("", [group], "", kind) if i else group
+        group = outer._replace(of=id, at=at) if id in taken else outer._replace(id=id)
     return group
 
 

@@ -1,6 +1,7 @@
 """The insides of the boxes of a drawing: the pictures that they open, one inside another."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import NamedTuple
@@ -140,23 +141,24 @@ class Opener:
 
     def group_neurons(self, part: ModelPart, neurons: Sequence[str]) -> Iterator[ModelPart]:
         """Yield consecutive neurons of a large layer as parts, each small enough to open."""
-        members: dict[str, list[Node]] = {path: [] for path in neurons}
+        owner: dict[Node, str] = {}
         for node in part.nodes:
             ancestors = self.modules.list_ancestors(self.finder.path_of[node])
-            path = next((x for x in ancestors if x in members), None)
+            path = next((x for x in ancestors if x in neurons), None)
             if path is None:  # the layer itself computes the node
                 return
-            members[path].append(node)
-        largest = max(sum(x.op is not None for x in nodes) for nodes in members.values())
+            owner[node] = path
+        largest = max(Counter(owner[x] for x in part.nodes if x.op is not None).values())
         count = math.ceil(len(neurons) / max(1, MOST_CELLS // largest))
         size = math.ceil(len(neurons) / count)
         for first in range(0, len(neurons), size):
             some = neurons[first : first + size]
             short = f"neurons[{first}:{first + len(some)}]"
-            name, nodes = f"{part.name}.{short}", [x for path in some for x in members[path]]
-            nodes.sort(key=self.place.__getitem__)
+            name = f"{part.name}.{short}"
             self.neurons[name] = some
-            yield ModelPart(name, [short], part.path, "", nodes)
+            yield ModelPart(
+                name, [short], part.path, "", [x for x in part.nodes if owner[x] in some]
+            )
 
     def split_leaves(self, part: ModelPart, children: Sequence[str]) -> Iterator[ModelPart]:
         """Yield the leaves of each neuron of a layer as a part, or all leaves if it is large."""
