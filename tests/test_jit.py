@@ -33,6 +33,7 @@ from engine import (
     where,
 )
 from nn import MLP, data, fit, optim
+from nn.transformer.scalar_layers import select_row
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -420,6 +421,27 @@ def test_several_results_of_one_recording_in_one_graph():
     assert fast.flat.grad.tolist() == [644.0]
 
 
+def test_backward_of_a_result_adds_gradients_and_warns():
+    """As that of any other node, although it computes no order of a graph."""
+    w = Value(2.0)
+    fast = jit(lambda x: w * w * x, [w])
+    first, second = fast(1.0), fast(10.0)
+    first.backward()
+    second.backward()
+    assert fast.flat.grad.tolist() == [44.0]
+    fast.flat.data = fast.flat.data - 0.5 * fast.flat.grad
+    with pytest.warns(GradientWarning, match="these gradients belong to the old data"):
+        first.backward()
+    assert fast.flat.grad.tolist() == [48.0]
+    fast.flat.zero_grad()
+    third = fast(1.0)
+    fast.flat.data -= 1.0
+    with pytest.warns(GradientWarning, match="modified in place after this graph"):
+        third.backward()
+    with pytest.warns(GradientWarning, match="the loss is inf after its parameters were updated"):
+        fast(math.inf).backward()
+
+
 def test_parameters_are_found_and_may_grow_until_an_optimizer_receives_them():
     w, v = Value(2.0, "w"), Value(3.0, "v")
     fast = jit(lambda kind: w * 2.0 if kind == "w" else w * v)
@@ -697,6 +719,16 @@ def attention_to_memory(ws, memory, read):
     return total(cells)
 
 
+def row_or_last(ws, i, are_computed):
+    """Select a row twice, the second time without counting from the end."""
+    rows = [w * ws[0] for w in ws] if are_computed else ws
+    row = take(rows, i)
+    try:
+        return row * select_row(rows, i)
+    except ValueError:
+        return row
+
+
 def clipped_policy(ws, action, advantage, old):
     """Return a loss as in proximal policy optimization."""
     p = take(softmax(ws[:3]), action)
@@ -714,6 +746,10 @@ def clipped_policy(ws, action, advantage, old):
         (recurrent, [([1.0, 2.0], False), ([0.5, -1.0], True), ([3.0] * 5, True)]),
         (long_memory, [([1.0, 2.0], True), ([0.5], True), ([0.1, 3.0], False), ([-2.0] * 4, True)]),
         (attention_to_memory, [([1.0, 2.0], [0.5]), ([0.1, -2.0], [1.0]), ([1.0] * 3, [1.0, 2.0])]),
+        (
+            row_or_last,
+            [(i, are_computed) for are_computed in (True, False) for i in (1, -1, 3, -4)],
+        ),
         (clipped_policy, [(0, 1.0, 0.5), (1, -1.0, 0.2), (2, 2.0, 0.9), (0, -3.0, 0.4)]),
     ],
 )

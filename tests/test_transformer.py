@@ -5,6 +5,7 @@ import os
 import pickle
 import struct
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
@@ -300,7 +301,7 @@ def test_jit_computes_the_same_bits_with_one_recording_for_each_length():
         want = [p.grad for p in model.parameters()]
         np.testing.assert_allclose(fast.flat.grad, want, rtol=1e-13, atol=1e-15)
     assert fast.summary().count("\n") == 2  # a row for each of the two lengths
-    for place, token in ((1, 5), (1, -1), (2, 5), (2, -1)):  # a row, and an element of the logits
+    for place, token in product(range(3), (5, -1)):  # rows, and then elements of the logits
         tokens = [4, 3, 1]
         tokens[place] = token
         wrong = rf"indices from 0 to 4, got tokens\[{place}\] = {token}"

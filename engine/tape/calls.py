@@ -15,6 +15,8 @@ from engine.watch import hooks
 from engine.watch.gradient_warnings import WAITING
 from engine.watch.state import all_finite
 
+NO_FLOATS = np.zeros(0)
+
 
 def check_is_array(g: object) -> None:
     """Raise TypeError for a gradient that is a node."""
@@ -23,9 +25,6 @@ def check_is_array(g: object) -> None:
             "jit supports backward() only; differentiate the function itself for derivatives of "
             "derivatives"
         )
-
-
-NO_FLOATS = np.zeros(0)
 
 
 class CallRow(ArrayOp):
@@ -186,13 +185,13 @@ class Result(Array):
             super().backward()
             return
         (flat,) = self._x
-        is_current = flat._data is self._dx[0] and self._grad is None and all_finite(self._data)
+        data = self._data  # one element, but perhaps with axes
+        is_current = flat._data is self._dx[0] and all_finite(data)
         if WAITING or not is_current:
             observer.before_backward(self, [flat, self], self._grad is not None)
         row: Any = self.op
-        data = self._data  # one element, but perhaps with axes
         self._grad = np.ones(data.shape, data.dtype) if data.ndim else np.array(1.0, data.dtype)
-        gradient = row.pull_parameters(self._grad, self._data, self._dx[0])
+        gradient = row.pull_parameters(self._grad, data, self._dx[0])
         if flat._grad is None:
             flat._grad = gradient  # an array of its own, with the dtype of `flat`
         else:

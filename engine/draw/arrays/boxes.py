@@ -65,7 +65,8 @@ def trace_array_boxes(view: View, look: Options) -> tuple[Trace, list[Facts], Li
     templates = tracer.trace().templates
     facts = place_in_boxes(collect_copied_facts(copy, copied, parameters), view)
     graph = pack_copy(copy, names, passes, rows, look.format)
-    graph = graph._replace(boxes={"groups": [], "stages": []})  # they would number arrays
+    # Leaves in boxes can be changed. The norms of groups and stages are texts of the program.
+    graph = graph._replace(boxes={"groups": [], "stages": []})
     return traced, facts, LiveArrays(templates, facts, graph)
 
 
