@@ -148,7 +148,7 @@ class Opener:
             if path is None:  # the layer itself computes the node
                 return
             owner[node] = path
-        largest = max(Counter(owner[x] for x in part.nodes if x.op is not None).values())
+        largest = max(Counter(owner[x] for x in part.nodes if x.op is not None).values(), default=0)
         count = math.ceil(len(neurons) / max(1, MOST_CELLS // largest))
         size = math.ceil(len(neurons) / count)
         for first in range(0, len(neurons), size):
