@@ -1,6 +1,5 @@
 """Leaves that require a gradient although no optimizer moves them."""
 
-import gc
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
@@ -8,6 +7,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
 from engine.node import Node
 from engine.support.frames import callers, is_internal
+from engine.support.instances import find_instances
 from engine.watch.gradient_warnings import warn
 from engine.watch.state import describe_leaf
 from nn.arguments import format_count
@@ -96,8 +96,7 @@ def user_variables() -> Iterator[tuple[str, Any]]:
 
 def all_models() -> list[Module]:
     """Return the models that exist, the smallest first. Call it once: it visits all objects."""
-    models = [x for x in gc.get_objects() if issubclass(type(x), Module)]
-    return sorted(models, key=lambda model: len(find_parts_or_none(model)))
+    return sorted(find_instances(Module), key=lambda model: len(find_parts_or_none(model)))
 
 
 def find_parts_or_none(x: Any, search: Search | None = None) -> list[tuple[str, Any]]:

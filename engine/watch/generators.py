@@ -1,11 +1,12 @@
 """The random generators of the process, and their states, which change when numbers are drawn."""
 
-import gc
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+
+from engine.support.instances import find_instances
 
 KINDS = random.Random, np.random.BitGenerator, np.random.RandomState
 
@@ -14,15 +15,11 @@ def find_generators() -> list[Any]:
     """Return all random generators that exist: the shared ones, then those of users.
 
     A function can reach a generator in many ways: as a variable, an attribute, or through other
-    functions. Therefore all objects that the garbage collector tracks are searched; those that
-    `gc.freeze` hides are missing. The search takes some 40 ms. NumPy's `Generator` is represented
-    by its `bit_generator`, which has the state.
+    functions. Therefore all objects are searched. NumPy's `Generator` is represented by its
+    `bit_generator`, which has the state.
     """
-    objects = gc.get_objects()
-    classes = {id(kind): kind for kind in map(type, objects)}  # some have no hash
-    ids = {i for i, kind in classes.items() if issubclass(kind, KINDS)}
     shared = [random.random.__self__, np.random.rand.__self__]  # type: ignore[attr-defined]
-    return [*shared, *(x for x in objects if id(type(x)) in ids)]
+    return shared + find_instances(*KINDS)
 
 
 def list_states(generators: Iterable[Any]) -> list[object]:
