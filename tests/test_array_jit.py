@@ -245,6 +245,21 @@ def test_python_decides_again_in_each_replay(way):
     assert len(recordings(fast)) == 2
 
 
+def test_decisions_are_read_after_later_steps(way):
+    """A pass is one call of compiled code, which has computed another condition by then."""
+    w = Array([1.0, 1.0])
+
+    def f(x):
+        x = w * x
+        y = x * 2.0 if (x * x).sum() > 1.0 else x * 3.0
+        return where(x.sum() < 5.0, y, -y).sum()
+
+    fast = jit(f, [w])
+    for x in ([1.0, 2.0], [0.1, 0.2], [3.0, 4.0], [0.2, 0.3]):
+        assert fast(np.array(x)).item() == f(np.array(x)).item()
+    assert len(recordings(fast)) == 2
+
+
 def test_labels_are_checked_in_each_replay(way):
     model = vector.MLP(3, [4], rng=0)
     fast = jit(lambda X, y: losses.cross_entropy(model(X), y), model)
@@ -414,6 +429,29 @@ def test_parameters_that_a_function_refers_to(way):
     fast(np.ones((1, 2))).backward()
     assert fast.parameters() == [w, *model.parameters()]
     np.testing.assert_array_equal(model.layers[0].bias.grad, [1.0, 1.0, 1.0])
+
+
+def test_parameters_in_lists_and_dicts_that_a_function_refers_to(way):
+    layers = [{"w": Array([2.0])}, {"w": (Array([3.0]),)}]
+    layers.append(layers)  # not searched twice
+    fast = jit(lambda x: (x * layers[0]["w"] * layers[1]["w"][0]).sum())
+    fast(np.ones(1)).backward()
+    assert [p.grad.item() for p in fast.parameters()] == [3.0, 2.0]
+
+
+class Holder:
+    """An object that `jit` does not search for parameters."""
+
+    def __init__(self):
+        self.w = Array([1.0, 2.0])
+
+
+def test_functions_whose_arrays_are_not_found_name_the_remedy():
+    w, holder = Array([1.0, 2.0]), Holder()
+    for f, *args in [(lambda x: (x * x).sum(), w), (lambda: holder.w.sum(),)]:
+        with pytest.raises(TypeError, match=r"pass those to train: jit\(f, \[w\]\)"):
+            jit(f)(*args)
+        assert jit(f, [w])(*args).item() == f(*args).item()
 
 
 def test_several_results(way):

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.fusion import DTYPES
-from engine.array_tape.kernels import compile_source
 from engine.array_tape.loops import Loop, address_of
 from engine.array_tape.workers import TEAM, load_runner
 from engine.arrays.in_place import InPlace, call_quietly, join_slots, operands_of
@@ -48,7 +47,7 @@ class CompiledUpdate:
         if dtype not in self.loops:
             count = len(self.update.known), self.update.arrays + self.new_count
             numbers, arrays = [[str(dtype)] * n for n in count]
-            self.loops[dtype] = LoopInParts(compile_source(self.text, numbers, arrays))
+            self.loops[dtype] = LoopInParts(Loop(self.text, numbers, arrays))
         return self.loops[dtype]
 
     def __call__(

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays.array import Array
 from engine.value import Value
 
 INTEGER, FLOAT = object(), object()  # in a structure
+REMEDY = "for a function of Arrays, pass those to train: jit(f, [w])"
 
 
 class Static:
@@ -76,6 +78,11 @@ class Arguments:
             return np.ndarray, x.shape, self.split(as_python_numbers(x))
         if isinstance(x, np.integer | np.floating):
             return kind, self.split(as_python(x))
+        if isinstance(x, Array):
+            raise TypeError(
+                f"jit takes this for a function of Values, got an Array of shape "
+                f"{x.shape}; {REMEDY}"
+            )
         try:
             hash(x)
         except TypeError:

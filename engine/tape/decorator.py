@@ -3,6 +3,7 @@
 from __future__ import annotations  # help() then shows DTypeLike, not its definition
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from inspect import getclosurevars, signature
 from typing import Any
@@ -36,8 +37,8 @@ def jit(
 
     With `parameters` that are Arrays, or a Module of Arrays, it is a function of Arrays; see
     `engine.array_tape.jit.ArrayJit`. So is a function without `parameters` that refers to Arrays or
-    such Modules, by global names or names of the functions around it. Any other is a function of
-    Values, which requires numba.
+    such Modules, also in lists and dicts, by global names or names of the functions around it. Any
+    other is a function of Values, which requires numba.
 
     `loss(*args)` is any function that returns a Value, or a list of them, computed from parameters
     and arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
@@ -150,11 +151,28 @@ def uses_arrays(f: Callable[..., Any]) -> bool:
     except TypeError:  # a built-in function, or an object
         return False
     objects = [*names.nonlocals.values(), *names.globals.values(), getattr(f, "__self__", None)]
-    found: list[Any] = []
-    for x in objects:
-        if hasattr(x, "named_parameters") and not isinstance(x, type):  # a Module
-            found += x.named_parameters().values()
-        else:
-            found += x if isinstance(x, list | tuple) else [x]
-    nodes = [x for x in found if isinstance(x, Node)]
+    nodes = list_nodes(objects)
     return bool(nodes) and all(isinstance(x, Array) for x in nodes)
+
+
+def list_nodes(objects: list[Any]) -> list[Node]:
+    """Return the nodes among some objects, in their lists and dicts, and in Modules.
+
+    Only the first 10,000 objects are visited, those in nested lists last: a global variable can be
+    a list of many numbers.
+    """
+    nodes, seen, rest = [], set[int](), deque(objects)
+    while rest and len(seen) < 10_000:
+        x = rest.popleft()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if hasattr(x, "named_parameters") and not isinstance(x, type):  # a Module
+            rest.extend(x.named_parameters().values())
+        elif isinstance(x, dict):
+            rest.extend(x.values())
+        elif isinstance(x, list | tuple):
+            rest.extend(x)
+        elif isinstance(x, Node):
+            nodes.append(x)
+    return nodes

@@ -21,7 +21,7 @@ from engine.node import Node
 from engine.support.arguments import describe_result
 from engine.support.freezing import CHANGES
 from engine.support.tables import align
-from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
+from engine.tape.arguments import REMEDY, Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, order_nodes
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
@@ -353,9 +353,10 @@ class Jit:
         single = not isinstance(root, list | tuple)
         outputs: list[Any] = [root] if single else list(root)
         if not outputs or not all(isinstance(x, Value) for x in outputs):
+            remedy = f"; {REMEDY}" if any(isinstance(x, Array) for x in outputs) else ""
             raise TypeError(
                 f"jit expects a function that returns a Value or a list of Values, got "
-                f"{describe_result(root)}"
+                f"{describe_result(root)}{remedy}"
             )
         inputs = list_inputs(recording)
         if self._finds_parameters:
