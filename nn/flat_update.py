@@ -33,7 +33,6 @@ class FlatUpdate:
         memories: Sequence[Memory],
         update: Update,
         numbers: tuple[float, ...],
-        block: int,
     ) -> bool:
         """Move all parameters; return False, without a move, if their gradients are not flat."""
         gradients = find_flat_gradients(parameters)
@@ -53,7 +52,7 @@ class FlatUpdate:
         is_free = active_count() == 1 and self.data.is_free(others=2)
         if not (is_free and run_loop(update.overwrite, flats, numbers)):
             self.data, self.spare = self.find_spare(self.data), self.data
-            write_to(self.data, flats, update.in_place, numbers, block)
+            write_to(self.data, flats, update.in_place, numbers)
         for p, part in zip(parameters, self.data.parts, strict=True):
             p._data = part
         graph.observer.updated(parameters)
@@ -64,12 +63,10 @@ class FlatUpdate:
         return self.spare if self.spare is not None and self.spare.is_free() else like.like()
 
 
-def write_to(
-    out: Flat, flats: list[Flat], update: Any, numbers: tuple[float, ...], block: int
-) -> None:
+def write_to(out: Flat, flats: list[Flat], update: Any, numbers: tuple[float, ...]) -> None:
     """Write the first result of an update of flat arrays into another one."""
     if not run_loop(update, [*flats, out], numbers):
-        (new,) = update([x.array for x in flats], numbers, block, out.array)
+        (new,) = update([x.array for x in flats], numbers, out.array)
         if new is not out.array:  # computed without a loop
             out.array[...] = new
 

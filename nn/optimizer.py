@@ -184,14 +184,13 @@ class Optimizer:
         if not is_array:
             update.move(parameters, memories, *numbers)
             return
-        block = array_tools().BLOCK
-        if all(is_array) and self._move_flat(parameters, memories, update, numbers, block):
+        if all(is_array) and self._move_flat(parameters, memories, update, numbers):
             return
         for p, memory, has_array in zip(parameters, memories, is_array, strict=True):
             if has_array:
                 data = p.data
                 arrays = memory_arrays(memory, names, data) if names else []
-                (new,) = update.in_place([data, p.grad, *arrays], numbers, block)
+                (new,) = update.in_place([data, p.grad, *arrays], numbers)
                 if isinstance(p, Node):  # the new data has the same shape and dtype
                     p._data = new
                     graph.observer.assigned(p)

@@ -30,8 +30,9 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block", [4, 5, 100])
-def test_in_place_returns_the_bits_of_the_function(name, dtype, block):
+def test_in_place_returns_the_bits_of_the_function(name, dtype, block, monkeypatch):
     """Outputs may overwrite inputs, even inputs that are still needed."""
+    monkeypatch.setattr(in_place, "BLOCK", block)
     f, over = FUNCTIONS[name]
     rng = np.random.default_rng(0)
     first, *others = (rng.normal(size=13).astype(dtype) for _ in range(3))
@@ -42,7 +43,7 @@ def test_in_place_returns_the_bits_of_the_function(name, dtype, block):
     move = InPlace(record_function(f, 4), arrays=3, over=over)
     for _ in range(2):  # the second time with the same numbers
         arrays = [x.copy() for x in given]
-        made = iter(move(arrays, (k,), block))
+        made = iter(move(arrays, (k,)))
         got = [next(made) if own is None else arrays[own] for own in over]
         for x, y in zip(got, want, strict=True):
             np.testing.assert_array_equal(x, y)
@@ -65,8 +66,9 @@ def test_numbers_and_dtypes_that_change_are_noticed():
 def test_blocks_are_shared_by_threads(monkeypatch):
     """Each block is processed once, also if one thread is delayed."""
     monkeypatch.setattr(in_place, "cores", lambda: 3)
+    monkeypatch.setattr(in_place, "BLOCK", 7)
     move = InPlace(record_function(lambda a, b, k: (a + k, b * k + a), 3), arrays=2, over=[None, 1])
     a, b = np.arange(1000.0), np.ones(1000)
-    (new,) = move([a, b], (2.0,), block=7)
+    (new,) = move([a, b], (2.0,))
     np.testing.assert_array_equal(new, a + 2.0)
     np.testing.assert_array_equal(b, 2.0 + a)

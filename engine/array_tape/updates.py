@@ -58,7 +58,7 @@ class CompiledUpdate:
     ) -> list[np.ndarray]:
         first, loop = arrays[0], self.find_loop(find_one_dtype(arrays))
         if loop is None:  # a gradient of 0.0, or dtypes for which no loop is compiled
-            return call_quietly(self.update.run_steps, arrays, numbers, first.size)
+            return call_quietly(self.update.run_steps, arrays, numbers)
         new = [] if spare is None else [spare]
         new += [np.empty(first.shape, first.dtype) for _ in range(self.new_count - len(new))]
         flat = [x if x.flags.c_contiguous else x.ravel() for x in arrays]

@@ -173,7 +173,6 @@ class InPlace:
         self,
         arrays: Sequence[np.ndarray],
         numbers: tuple[float, ...],
-        block: int = BLOCK,
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Return the new arrays, computed by a compiled loop or by NumPy, on several threads.
@@ -184,7 +183,7 @@ class InPlace:
         self.compile()
         if self.loop:
             return self.loop(arrays, numbers, spare)
-        return call_quietly(self.run_steps, arrays, numbers, block, spare)
+        return call_quietly(self.run_steps, arrays, numbers, spare)
 
     def compile(self) -> None:
         """Compile the function, if there is a compiler that can."""
@@ -200,15 +199,14 @@ class InPlace:
         self,
         arrays: Sequence[np.ndarray],
         numbers: tuple[float, ...],
-        block: int,
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Return the new arrays, computed by NumPy, or in blocks."""
         dtype = arrays[0].dtype
         if dtype.kind != "f":
             raise TypeError(f"expected arrays of floats, got {dtype}; use .astype(float)")
-        if arrays[0].size > block:
-            return self.run_in_blocks(arrays, numbers, block, spare)
+        if arrays[0].size > BLOCK:
+            return self.run_in_blocks(arrays, numbers, spare)
         return self.run(*arrays, *self.bind(numbers, dtype))
 
     def bind(self, numbers: tuple[float, ...], dtype: np.dtype) -> list[np.ndarray]:
@@ -225,7 +223,6 @@ class InPlace:
         self,
         arrays: Sequence[np.ndarray],
         numbers: tuple[float, ...],
-        block: int,
         spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Run all steps on one block before the next, while it is in the cache."""
@@ -235,17 +232,17 @@ class InPlace:
         new = new if spare is None else [spare, *new]
         flat = [np.reshape(x, -1) if np.ndim(x) else x for x in arrays]
         flat_new = [x.reshape(-1) for x in new]
-        starts = iter(range(0, first.size, block))
+        starts = iter(range(0, first.size, BLOCK))
 
         def work() -> None:
-            scratch = [np.empty(block, first.dtype) for _ in self.scratch]
+            scratch = [np.empty(BLOCK, first.dtype) for _ in self.scratch]
             for start in starts:  # the next thread that is ready takes the next block
-                part = slice(start, min(start + block, first.size))
+                part = slice(start, min(start + BLOCK, first.size))
                 parts = [x[part] if np.ndim(x) else x for x in flat]
                 temporary = [x[: part.stop - start] for x in scratch]
                 self.run_into(*parts, *bound, *[x[part] for x in flat_new], *temporary)
 
-        workers = min(cores(), math.ceil(first.size / block))
+        workers = min(cores(), math.ceil(first.size / BLOCK))
         call_all([partial(call_quietly, work)] * workers, workers)
         return new
 
