@@ -2,23 +2,20 @@
 
 Dense layers and relu, without convolutions or ensembles. Every epoch trains on new digits: rotated,
 scaled, sheared, shifted and elastically distorted (Simard, Steinkraus and Platt 2003; Ciresan et
-al. 2010), less towards the end. A second prediction is the mean over distorted copies of a digit
-(test-time augmentation; Krizhevsky et al. 2012, section 4.1, average over crops). Widths and epochs
-are as large as the time allows. The other settings were chosen by accuracy on 5,000 training digits
-(--held-out), never on the test set.
+al. 2010), less towards the end. Widths and epochs are as large as the time allows. The other
+settings were chosen by accuracy on 5,000 training digits (--held-out), never on the test set.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from engine import Array, no_grad
+from engine import Array
 from nn import Record, fit, load, losses, optim, schedules, vector
 from nn.augment import distort
 
 WIDTHS, EPOCHS, BATCH, RATE, DECAY = [1280, 1280, 1280, 10], 110, 256, 0.001, 0.1
 LATE, FINAL = 0.3, 0.4  # over the last 30 % of the epochs, distortions decrease to 0.4
-COPIES, COPY_AMOUNT = 64, 0.8  # copies of a digit, distorted by 0.8 of the amounts in training
 
 
 def train(X: np.ndarray, y: np.ndarray, path: Path, seed: int) -> vector.MLP:
@@ -44,21 +41,7 @@ def smoothed(logits: Array, labels: np.ndarray) -> Array:
 def distorted(X: np.ndarray, epoch: int, rng: np.random.Generator) -> np.ndarray:
     """Return the digits of an epoch, each distorted by random amounts."""
     late = max(0.0, (epoch - 1) / EPOCHS - (1 - LATE)) / LATE
-    return distort_by(1.0 + late * (FINAL - 1.0), X, rng)
-
-
-def distort_by(k: float, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    k = 1.0 + late * (FINAL - 1.0)
     return distort(
         X, degrees=12 * k, scale=0.15 * k, shear=10 * k, shift=k, alpha=36 * k, sigma=5, rng=rng
     )
-
-
-def average(model: vector.MLP, X: np.ndarray) -> np.ndarray:
-    """Return the mean logits of distorted copies of each digit.
-
-    An error that depends on the exact shape of a digit is not made for all of its copies.
-    """
-    rng = np.random.default_rng(0)
-    with no_grad():
-        logits = [model(distort_by(COPY_AMOUNT, X, rng)).data for _ in range(COPIES)]
-    return np.mean(logits, axis=0)

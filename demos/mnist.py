@@ -40,9 +40,6 @@ def main(
     logits = model(X_test)
     wrong = mistakes(logits.softmax().data, y_test)
     print(f"{accuracy(logits, y_test):.2%} of the {test} digits are correct, {len(wrong)} are not")
-    if best:
-        correct = accuracy(_mnist_best.average(model, X_test), y_test)
-        print(f"{correct:.2%} are, by the mean over {_mnist_best.COPIES} distorted copies of each")
 
     first = wrong[0]
     inspection = inspect_digit(model, X_test[first.sample], first.label, first.prediction)

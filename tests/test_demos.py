@@ -26,7 +26,6 @@ from demos import (
     tape,
 )
 from docs import animation
-from engine import Array
 from javascript import unpack
 from nn import data, scalar
 
@@ -269,22 +268,6 @@ def test_the_best_mnist_distorts_less_towards_the_end(monkeypatch):
         _mnist_best.distorted(None, epoch, None)
     assert [round(amounts["degrees"], 2) for amounts in calls] == [12, 12, 8.4, 5.1]
     assert all(amounts["alpha"] == pytest.approx(3 * amounts["degrees"]) for amounts in calls)
-
-
-def test_the_best_mnist_averages_over_distorted_copies(monkeypatch):
-    """Every copy is distorted anew, and the mean is that of the logits of each digit."""
-    X, logits = np.zeros((3, 784), np.float32), []
-    monkeypatch.setattr(_mnist_best, "COPIES", 4)
-    monkeypatch.setattr(_mnist_best, "distort", lambda X, rng, **amounts: X + rng.random())
-
-    def model(X):
-        logits.append(X[:, :10] * np.arange(10))
-        return Array(logits[-1])
-
-    mean = _mnist_best.average(model, X)
-    assert len({rows[0, 1] for rows in logits}) == 4
-    assert mean == pytest.approx(np.mean(logits, axis=0))
-    assert np.array_equal(mean, _mnist_best.average(model, X))  # the copies are the same
 
 
 @pytest.mark.parametrize("option", ["--best", "--seed=1"])

@@ -542,7 +542,9 @@ def test_notebooks_without_numpy_run_in_jupyterlite(browser, address, lite):
     )
     tab.goto(f"{address}notebooks/{NOTEBOOK}.html")
     tab.get_by_text("Run it in the browser").click()
-    tab.locator(".jp-CodeCell").first.wait_for(timeout=SECONDS)
+    # JupyterLab shows "idle" before it starts the kernel as well, and runs no cells until then.
+    for status in ("unknown", "idle"):
+        tab.locator(f"[data-status={status}]").wait_for(timeout=SECONDS)
     tab.get_by_text("Run", exact=True).click()
     tab.get_by_text("Run All Cells", exact=True).click()
     last = tab.locator(".jp-CodeCell .jp-InputPrompt").last
