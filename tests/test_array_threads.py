@@ -4,6 +4,7 @@ import ctypes
 import gc
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -417,6 +418,15 @@ def test_a_forked_process_has_workers_of_its_own(is_owned):
     check_simultaneity()
 
 
+@pytest.fixture
+def interrupts():
+    """Some shells let background jobs ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupted_training():
     """An interrupt is raised between calls, and the workers are available for the next one."""
     rng = np.random.default_rng(0)
