@@ -243,6 +243,31 @@ def test_functions_in_several_threads(in_threads):
     assert results == expected
 
 
+def test_random_numbers_that_another_thread_draws():
+    """They are taken for those of the function; the message says how to avoid this."""
+    rng, w = np.random.default_rng(0), Array([2.0])
+    drawing, recorded = threading.Event(), threading.Event()
+
+    def draw():
+        while not recorded.is_set():
+            rng.random()
+            drawing.set()
+
+    def double(x):
+        drawing.clear()
+        drawing.wait()
+        return (w * x).sum()
+
+    fast = jit(double, [w])
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        with pytest.raises(TypeError, match="call double once before it starts"):
+            fast(np.ones(1))
+    finally:
+        recorded.set(), thread.join()
+
+
 @pytest.mark.parametrize("count", COUNTS)
 def test_sync_gives_the_result_its_graph(count, monkeypatch):
     """Its nodes may differ in the last bits from those of the products in parts."""

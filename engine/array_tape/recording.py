@@ -5,6 +5,7 @@ pass is that of `engine.graph`, and no derivative is written for recorded functi
 """
 
 from collections.abc import Callable, Sequence
+from threading import active_count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -337,7 +338,10 @@ class Generators:
     def check(self) -> None:
         """Raise TypeError if a generator has drawn numbers, which replays would not draw again."""
         if list_states(self.all) != self.states:
+            remedy = "use nn.vector.Dropout, or pass the numbers as an argument"
+            if active_count() > 1:
+                remedy += f"; if another thread drew them, call {self.name} once before it starts"
             raise TypeError(
                 f"{self.name} draws random numbers, which would be the same in each replay under "
-                "jit; use nn.vector.Dropout, or pass the numbers as an argument"
+                f"jit; {remedy}"
             )
