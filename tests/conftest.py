@@ -3,12 +3,16 @@
 import gc
 import os
 import re
+import signal
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Some shells let background jobs ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers occupy all cores; BLAS threads would spin
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

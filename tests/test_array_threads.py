@@ -4,7 +4,6 @@ import ctypes
 import gc
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -443,15 +442,6 @@ def test_a_forked_process_has_workers_of_its_own(is_owned):
     check_simultaneity()
 
 
-@pytest.fixture
-def interrupts():
-    """Some shells let background jobs ignore interrupts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interrupts")
 def test_an_interrupted_training():
     """An interrupt is raised between calls, and the workers are available for the next one."""
     rng = np.random.default_rng(0)
@@ -460,16 +450,16 @@ def test_an_interrupted_training():
     x = rng.normal(size=(300, 300))
     expected = fast(x).item()
 
-    def run_forever():
+    def run_until_interrupted():
+        threading.Timer(0.02, interrupt_main).start()
         end = time.monotonic() + 60
         while time.monotonic() < end:
             assert fast(x).item() == expected
 
     gc.collect()  # Python ignores an interrupt in the callback of a freed object
     for _ in range(5):
-        threading.Timer(0.02, interrupt_main).start()
         with pytest.raises(KeyboardInterrupt):
-            run_forever()
+            run_until_interrupted()
         assert fast(x).item() == expected
     check_simultaneity()
 

@@ -380,9 +380,8 @@ def test_other_samples_are_detected(tmp_path):
 
 
 PROGRAM = """
-import signal, sys
+import sys
 import numpy as np
-signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells ignore it in background jobs
 sys.path.insert(0, "tests")
 from training import BLOBS, SETTINGS, jitter, network
 from nn import fit, save
