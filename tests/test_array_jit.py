@@ -431,8 +431,20 @@ def test_parameters_that_a_function_refers_to(way):
     np.testing.assert_array_equal(model.layers[0].bias.grad, [1.0, 1.0, 1.0])
 
 
+class Unreadable:
+    """An object like the proxies of some libraries, and like their modules."""
+
+    def __getattribute__(self, name):
+        if name == "named_parameters":
+            return lambda: iter([])
+        raise RuntimeError(f"{name} was read")
+
+    def named_parameters(self):
+        """Exist in the class, too."""
+
+
 def test_parameters_in_lists_and_dicts_that_a_function_refers_to(way):
-    layers = [{"w": Array([2.0])}, {"w": (Array([3.0]),)}]
+    layers = [{"w": Array([2.0])}, {"w": (Array([3.0]),)}, Unreadable()]
     layers.append(layers)  # not searched twice
     fast = jit(lambda x: (x * layers[0]["w"] * layers[1]["w"][0]).sum())
     fast(np.ones(1)).backward()

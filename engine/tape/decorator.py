@@ -167,12 +167,14 @@ def list_nodes(objects: list[Any]) -> list[Node]:
         if id(x) in seen:
             continue
         seen.add(id(x))
-        if hasattr(x, "named_parameters") and not isinstance(x, type):  # a Module
-            rest.extend(x.named_parameters().values())
-        elif isinstance(x, dict):
-            rest.extend(x.values())
-        elif isinstance(x, list | tuple):
-            rest.extend(x)
-        elif isinstance(x, Node):
+        kind = type(x)  # its attributes, unlike those of some objects, can be read without an error
+        if issubclass(kind, Node):
             nodes.append(x)
+        elif issubclass(kind, dict):
+            rest.extend(x.values())
+        elif issubclass(kind, list | tuple):
+            rest.extend(x)
+        elif hasattr(kind, "named_parameters"):  # a Module, perhaps of another library
+            named = x.named_parameters()
+            rest.extend(named.values() if isinstance(named, dict) else ())
     return nodes
