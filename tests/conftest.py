@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Some shells let background jobs ignore interrupts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# Some shells start background jobs with interrupts ignored, but some tests send interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers occupy all cores; BLAS threads would spin
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

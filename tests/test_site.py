@@ -542,7 +542,7 @@ def test_notebooks_without_numpy_run_in_jupyterlite(browser, address, lite):
     )
     tab.goto(f"{address}notebooks/{NOTEBOOK}.html")
     tab.get_by_text("Run it in the browser").click()
-    # JupyterLab shows "idle" before it starts the kernel as well, and runs no cells until then.
+    # JupyterLab shows "idle" also before it starts the kernel, when it cannot run cells yet.
     for status in ("unknown", "idle"):
         tab.locator(f"[data-status={status}]").wait_for(timeout=SECONDS)
     tab.get_by_text("Run", exact=True).click()

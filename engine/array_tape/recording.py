@@ -340,7 +340,10 @@ class Generators:
         if list_states(self.all) != self.states:
             remedy = "use nn.vector.Dropout, or pass the numbers as an argument"
             if active_count() > 1:
-                remedy += f"; if another thread drew them, call {self.name} once before it starts"
+                remedy += (
+                    f"; if another thread drew them, call {self.name} before that thread starts, "
+                    "once for each structure of arguments"
+                )
             raise TypeError(
                 f"{self.name} draws random numbers, which would be the same in each replay under "
                 f"jit; {remedy}"

@@ -14,7 +14,7 @@ from engine.arrays.array import Array
 from engine.value import Value
 
 INTEGER, FLOAT = object(), object()  # in a structure
-REMEDY = "for a function of Arrays, pass those to train: jit(f, [w])"
+REMEDY = "if it is a function of Arrays, pass the Arrays to train: jit(f, [w])"
 
 
 class Static:
@@ -80,7 +80,7 @@ class Arguments:
             return kind, self.split(as_python(x))
         if isinstance(x, Array):
             raise TypeError(
-                f"jit takes this for a function of Values, got an Array of shape "
+                "jit treats this as a function of Values, but got an Array of shape "
                 f"{x.shape}; {REMEDY}"
             )
         try:

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from inspect import getclosurevars, signature
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,9 @@ def jit(
     """Compile a function of nodes: record it at the first call of each structure, then replay.
 
     With `parameters` that are Arrays, or a Module of Arrays, it is a function of Arrays; see
-    `engine.array_tape.jit.ArrayJit`. So is a function without `parameters` that refers to Arrays or
-    such Modules, also in lists and dicts, by global names or names of the functions around it. Any
-    other is a function of Values, which requires numba.
+    `engine.array_tape.jit.ArrayJit`. So is a function without `parameters` that refers, by global
+    names or names of enclosing functions, to Arrays or such Modules, also in lists, tuples and
+    dicts. Any other is a function of Values, which requires numba.
 
     `loss(*args)` is any function that returns a Value, or a list of them, computed from parameters
     and arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
@@ -156,25 +157,32 @@ def uses_arrays(f: Callable[..., Any]) -> bool:
 
 
 def list_nodes(objects: list[Any]) -> list[Node]:
-    """Return the nodes among some objects, in their lists and dicts, and in Modules.
+    """Return the nodes among some objects, in nested lists, tuples and dicts, and in Modules.
 
-    Only the first 10,000 objects are visited, those in nested lists last: a global variable can be
-    a list of many numbers.
+    The search is short also if a global variable contains many numbers: it visits at most 1,000
+    containers, those on the outside first, and at most 100 elements of each.
     """
     nodes, seen, rest = [], set[int](), deque(objects)
-    while rest and len(seen) < 10_000:
+    while rest and len(seen) < 1_000:
         x = rest.popleft()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        kind = type(x)  # its attributes, unlike those of some objects, can be read without an error
-        if issubclass(kind, Node):
+        if issubclass(type(x), Node):
             nodes.append(x)
-        elif issubclass(kind, dict):
-            rest.extend(x.values())
-        elif issubclass(kind, list | tuple):
-            rest.extend(x)
-        elif hasattr(kind, "named_parameters"):  # a Module, perhaps of another library
-            named = x.named_parameters()
-            rest.extend(named.values() if isinstance(named, dict) else ())
+        elif id(x) not in seen and (elements := [*islice(elements_of(x), 100)]):
+            seen.add(id(x))
+            rest.extend(elements)
     return nodes
+
+
+def elements_of(x: Any) -> Iterable[Any]:
+    """Return the elements of a container, or the parameters of a Module.
+
+    No attributes of other objects are read, since these may raise errors.
+    """
+    kind = type(x)
+    for container in (list, tuple):
+        if issubclass(kind, container):
+            return container.__iter__(x)
+    if issubclass(kind, dict):
+        return dict.values(x)
+    named = x.named_parameters() if hasattr(kind, "named_parameters") else {}
+    return named.values() if isinstance(named, dict) else ()  # no dict: a module of PyTorch

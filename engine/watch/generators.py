@@ -15,8 +15,8 @@ def find_generators() -> list[Any]:
     """Return all random generators that exist: the shared ones, then those of users.
 
     A function can reach a generator in many ways: as a variable, an attribute, or through other
-    functions. Therefore all objects are searched. NumPy's `Generator` is represented by its
-    `bit_generator`, which has the state.
+    functions. Therefore `find_instances` searches all objects. NumPy's `Generator` is represented
+    by its `bit_generator`, which has the state.
     """
     shared = [random.random.__self__, np.random.rand.__self__]  # type: ignore[attr-defined]
     return shared + find_instances(*KINDS)
