@@ -402,7 +402,6 @@ def test_each_picture_shows_the_numbers_of_the_engine(vocabulary):
     assert {f"{head}.query", f"{head} scaled query", f"{head} softmax"} < titles
     owned = {x for x in model.parameters() if x in view.ids}
     embeddings = {*model.token_embedding.parameters(), *model.position_embedding.parameters()}
-    assert (
-        owned.difference(*seen.values()) <= embeddings
-    )  # every other parameter is in some picture
+    # Every other parameter is in some picture.
+    assert owned.difference(*seen.values()) <= embeddings
     assert all(HIDDEN in inside.view.ids.values() for inside in insides)
