@@ -12,7 +12,7 @@ def find_instances(*kinds: type) -> list[Any]:
     These are found among the objects that the garbage collector tracks; those that `gc.freeze`
     hides are missing.
 
-    While another thread makes a tuple from an iterator, this thread fails with a SystemError if
+    While another thread makes a tuple from an iterator, that thread fails with a SystemError if
     anything else refers to the tuple, as the list of all objects does. Therefore `list` does the
     whole search in a single call of compiled code, in which other threads run only if the collector
     starts and calls a finalizer.
