@@ -59,12 +59,14 @@ test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## compare with PyTor
 test-hips: $(VENV)/installed-test ## download the tests of HIPS/autograd and run them on the engine
 	$(RUN) tests.peers.hips
 
-soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: fuzz files and labels, kill training, test each property 10,000 times
+SOAK = PYTHONPATH=.:tests $(RUN) pytest -n auto --dist worksteal -p soak.properties --hypothesis-profile=soak
+soak: $(VENV)/installed-test $(VENV)/installed-demos $(VENV)/installed-peers ## for hours: 10,000 examples of each property, fuzzed files and labels, killed training
+	$(SOAK) tests/peers
+	$(SOAK) tests
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak checkpoints=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak labels=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak kills=100
-	$(RUN) pytest tests --hypothesis-profile=soak
 
 lint: $(VENV)/installed-dev ## check the code with ruff
 	$(RUN) ruff check
