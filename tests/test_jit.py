@@ -557,7 +557,7 @@ def test_objects_that_a_function_does_not_use_cause_no_error():
 
 
 def test_wrong_functions():
-    with pytest.raises(TypeError, match="expects a function that returns a Value, got 3"):
+    with pytest.raises(TypeError, match="expects a function that returns Values or Arrays, got 3"):
         jit(3)
     with pytest.raises(TypeError, match="returns a Value or a list of Values, got None; does"):
         jit(lambda: None)()

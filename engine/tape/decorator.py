@@ -72,7 +72,7 @@ def jit(
     Raises:
         TypeError: `loss` does not return nodes, uses an integer argument as a plain number, or does
             something with Arrays that a replay cannot do again.
-        ImportError: numba is not installed.
+        ImportError: `loss` is a function of Values, and numba is not installed.
 
     >>> from engine import Table, Value
     >>> w, table = Value(2.0), Table([Value(10.0), Value(20.0)])
@@ -88,7 +88,7 @@ def jit(
         settings = locals()
         return lambda f: jit(f, **{name: x for name, x in settings.items() if name != "loss"})
     if not callable(loss):
-        raise TypeError(f"jit expects a function that returns a Value, got {loss!r}")
+        raise TypeError(f"jit expects a function that returns Values or Arrays, got {loss!r}")
     if isinstance(loss, type):
         raise TypeError(f"jit expects a function or a model, got the class {loss.__name__}")
     if hasattr(parameters, "parameters"):
@@ -119,7 +119,7 @@ def jit(
             enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
             threads=threads,
         )
-    load_machine("jit")
+    load_machine("jit of a function of Values")
     from engine.tape.recordings import Jit, MachineOptions
 
     return Jit(

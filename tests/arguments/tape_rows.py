@@ -55,7 +55,7 @@ def tapes():
     on.call(lambda: setattr(alone().flat, "data", [1.0]), ValueError, "data of shape (1,)", "flat")
 
     on = About("engine.jit")
-    on.values([3, "f", [x], None][:3], jit, TypeError, "jit expects a function that returns a Value")
+    on.values([3, "f", [x], None][:3], jit, TypeError, "jit expects a function that returns Values or Arrays")
     on.kind(TAKEN, SEQUENCE.optional, lambda v: jit(lambda: z, v))
     on.values([[z], [1.0]], lambda v: jit(lambda: z, v), ValueError, "parameters must be leaves that require a gradient", shows=lambda v: Value.lift(v[0]))
     on.kind("the dtype of jit must be", DTYPE, lambda v: jit(lambda: z, dtype=v), value=False)
