@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine import Op, Value, arithmetic
@@ -325,10 +325,11 @@ def test_the_elements_of_mathml():
     assert "".join(root.itertext()) == "x12y2"
 
 
-TAGS = ("math", "mrow", "mi", "mn", "mo", "msub", "msup", "msubsup", "mover")
+TAGS = ("math", "mrow", "mi", "mn", "mo", "msub", "msup", "msubsup", "mover", "mtext")
 
 
 @given(label=st.text())
+@example("x#2")
 def test_no_name_is_markup(label):
     """Names are escaped; a label that is mathematics shows its parts."""
     clean = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)

@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from engine.draw.formulas.labels import set_latex, set_mathml, set_plain, write_upright
+from engine.draw.formulas.labels import (
+    set_latex,
+    set_mathml,
+    set_plain,
+    split_repeat,
+    write_upright,
+)
 from engine.draw.formulas.places import mark_place
 
 T = TypeVar("T")
@@ -250,9 +256,9 @@ class MathML(PlainText):
         return f"<mn>{super().write_number(x)}</mn>"
 
     def write_name(self, x: str) -> str:
-        repeated = re.fullmatch(r"(.+)(#\d+)", x)
-        if repeated:  # x#2 is the second node that is called x
-            return f"<msub>{self.write_name(repeated[1])}<mtext>{repeated[2]}</mtext></msub>"
+        name, repeat = split_repeat(x)
+        if repeat:  # x#2 is the second node that is called x
+            return f"<msub>{self.write_name(name)}<mtext>{repeat}</mtext></msub>"
         return set_mathml(x)
 
     def write_sign(self, x: str) -> str:
