@@ -10,7 +10,13 @@ import numpy as np
 from engine.arrays.rules import format_setting
 from engine.node import Node
 from engine.rules import Op
-from engine.support.arguments import describe_object, describe_type, find_string_remedy
+from engine.support.arguments import (
+    MaskedElements,
+    check_unmasked,
+    describe_object,
+    describe_type,
+    find_string_remedy,
+)
 from engine.support.trees import leaves
 from engine.value import as_float
 
@@ -34,8 +40,10 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
     if hasattr(x, "_as_data"):  # an array under `jit`
         return x._as_data(dtype)
     try:
-        data = np.asarray(x)
-    except (ValueError, TypeError):  # lists of unequal lengths, or of Arrays
+        data = as_ndarray(x)
+    except (ValueError, TypeError) as problem:  # lists of unequal lengths, or of Arrays
+        if isinstance(problem, MaskedElements):
+            raise
         data = np.array(None)
     if data.dtype.kind == "O" and isinstance(x, Real):  # an int beyond 64 bits, a fraction
         data = np.asarray(as_float(x))
@@ -51,6 +59,14 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
     own = np.float32 if data.dtype.type is np.float32 else np.float64
     with np.errstate(all="ignore"):
         return data.astype(dtype or own, copy=False)
+
+
+def as_ndarray(x: Any) -> Any:
+    """Return anything that NumPy converts, such as a Series of pandas, as an array.
+
+    An array under `jit` stays one. Raises MaskedElements for a masked array.
+    """
+    return x if hasattr(x, "_as_data") else np.asarray(check_unmasked(x))
 
 
 def describe_elements(x: Any, data: np.ndarray) -> str:

@@ -90,11 +90,13 @@ class ArrayMethods(Node[np.ndarray]):
         return map(self.__getitem__, range(len(self)))
 
     __array_ufunc__, __array_function__ = array_ufunc, array_function
+    __pandas_priority__ = 5000  # operators of a Series and a DataFrame leave Arrays to this class
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(
             "NumPy would lose the graph of an Array; use its .data, or join Arrays with stack or "
-            "concatenate; the number of one element is x.item()"
+            "concatenate; the number of one element is x.item(); beside an object of another "
+            "library, write np.asarray(other)"
         )
 
     def __eq__(self, other: object) -> Any:
