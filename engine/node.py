@@ -4,12 +4,13 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from numbers import Number
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from engine.methods import Methods
 from engine.rules import WHERE, Op
 
 NO_ROOM = ("m", "v", "_backward")  # attributes that programs written for micrograd set
+HIDDEN = (*NO_ROOM, "_mask")  # attributes that raise an error
 
 
 def no_room(name: str) -> property:
@@ -22,7 +23,7 @@ class NodeType(type):
     """The class of node classes: `dir()` does not list the attributes that nodes do not have."""
 
     def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if name not in NO_ROOM]
+        return [name for name in super().__dir__() if name not in HIDDEN]
 
 
 class ForNumPy:
@@ -171,7 +172,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         raise AttributeError(describe_missing(self, name), name=name, obj=self)
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in NO_ROOM]
+        return [name for name in super().__dir__() if name not in HIDDEN]
 
     def where(self, condition: Any, y: Any) -> Self:
         """Return this node where the condition holds, else y; the gradient goes to the chosen one.
@@ -195,7 +196,15 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
         return other // self, other % self
 
-    # Conversions would leave the graph, so they raise.
+    # Conversions would leave the graph, so they raise. So does numpy.ma, which reads `_data` and
+    # `_mask` of its operands.
+
+    @property
+    def _mask(self) -> NoReturn:
+        raise TypeError(
+            f"numpy.ma would lose the graph of {self!r}; use the functions of NumPy itself, and "
+            "m.filled(0.0) or where(m.mask, ..., ...) in place of a masked array m"
+        )
 
     def __float__(self) -> float:
         raise self._conversion_error("a float")

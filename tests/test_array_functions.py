@@ -64,6 +64,8 @@ COMPOSITIONS = {  # NumPy's functions without a row, and the shapes of x
     "np.vstack([x, x * x])": ANY, "np.hstack((x, x * x))": ANY, "np.dstack([x, x])": ANY, "np.column_stack([x, x])": MATRICES,
     "np.vstack(x)": MATRICES[:4], "np.vstack(tup=[x, [[1.0, 2.0, 3.0, 4.0]]])": [(3, 4)],
     "np.block([[x, x], [x * x, x]])": MATRICES, "np.matrix_transpose(x)": MATRICES, "np.delete(x, [0, 2], axis=0)": [(3, 4), VECTOR], "np.resize(x, (2, 5))": ANY[:2],
+    "np.full_like(x, x.sum())": ANY, "np.full_like(x, x[0], shape=(2, 3))": [VECTOR],
+    "np.bincount([2, 0, 2], x)": [VECTOR], "np.bincount(np.array([2, 0, 2]), weights=x, minlength=5)": [VECTOR],
     "np.append(x, 4.0)": ANY, "np.append(x, x * x, axis=0)": [(3, 4), VECTOR], "np.append([1.0, 2.0], x)": ANY,
     "np.append(arr=x, values=[1.0])": [VECTOR],
 }  # fmt: skip

@@ -10,7 +10,8 @@ import engine
 from engine import Array, Constant, ConstantArray, Value, concatenate, topological, where
 from engine.arrays.compositions import FUNCTIONS, MOVES
 from engine.arrays.compositions import UFUNCS as COMPOSED
-from engine.arrays.numpy_protocol import INSTEAD, NAMES, PLAIN, counterpart, methods_of
+from engine.arrays.numpy_messages import INSTEAD
+from engine.arrays.numpy_protocol import NAMES, PLAIN, counterpart, methods_of
 from engine.rules import MUL
 from test_array_functions import COMPOSITIONS
 

@@ -16,11 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays.arguments import as_ndarray
 from engine.arrays.array import Array
 from engine.arrays.functions import concatenate
 from engine.arrays.methods import gather, normalize_axis
-from engine.arrays.numpy_protocol import data_of, refused
+from engine.arrays.numpy_messages import refused
+from engine.arrays.numpy_protocol import data_of
+from engine.arrays.rules import SCATTER
 from engine.functions import logaddexp, maximum, minimum, where
+from engine.node import Node
 from engine.support.trees import leaves, map_leaves, replace_leaves
 
 # ------------------------------------------------------------------------------------------ ufuncs
@@ -79,6 +83,33 @@ def sinc(x: Any) -> Any:
         series = 1.0 / math.factorial(n + 1) - squares * series
     y = where(near, 1.0, x) * math.pi
     return where(near, series, y.sin() / y)
+
+
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
+    shape: Any = None,
+) -> Any:  # fmt: skip
+    """Return an array filled with a number; an Array if the number is a node."""
+    like = np.full_like(data_of(a), 0.0, dtype, order, subok, shape)  # type: ignore[call-overload]
+    if isinstance(fill_value, Node):
+        return Array.lift(fill_value).astype(like.dtype).broadcast_to(like.shape)
+    return np.full_like(like, fill_value)
+
+
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """Return the sums of the weights of each integer from 0, or how often each occurs in x."""
+    places = as_ndarray(data_of(x))
+    if weights is None:
+        return np.bincount(places, None, minlength)
+    w = Array.lift(weights)
+    if places.ndim != 1 or w.shape != places.shape:
+        raise ValueError(
+            f"np.bincount expects a weight for each number, got shapes {places.shape} and {w.shape}"
+        )
+    if places.dtype.kind not in "iu" or (places.size and places.min() < 0):
+        raise ValueError(f"np.bincount expects integers of 0 or more, got {x!r}")
+    length = max(minlength, int(places.max()) + 1 if places.size else 0)
+    return SCATTER(w, index=places, shape=(length,))
 
 
 def partition(a: Any, kth: Any, axis: int | None = -1) -> Array:
@@ -165,6 +196,7 @@ def gradient(f: Any, *spacing: float, axis: Any = None, edge_order: int = 1) -> 
     The spacing is one number, or one for each axis. Raises ValueError for coordinates, and for
     `edge_order=2`.
     """
+    f = Array.lift(f)
     axes = range(f.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     steps = (
         [1.0] * len(axes) if not spacing else spacing * len(axes) if spacing[1:] == () else spacing
@@ -256,8 +288,10 @@ FUNCTIONS = OF_VALUES | {
     f.__name__: f
     for f in (
         average,
+        bincount,
         cross,
         diff,
+        full_like,
         gradient,
         inner,
         kron,

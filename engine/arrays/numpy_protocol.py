@@ -25,7 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays.numpy_messages import loses_graph, refused, undefined
 from engine.node import Node
+from engine.support.trees import leaves
 
 OPERATORS = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul",
@@ -48,26 +50,13 @@ OF_SEQUENCES = {"dot"}  # functions of sequences of Values
 
 PLAIN = {  # functions whose results are indices, bools, shapes, constants or text
     "all", "allclose", "angle", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere",
-    "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "bincount", "can_cast",
-    "common_type", "count_nonzero", "digitize", "empty_like", "flatnonzero", "full_like",
-    "histogram", "imag", "isclose", "iscomplex", "iscomplexobj", "isneginf", "isposinf", "isreal",
-    "isrealobj", "may_share_memory", "min_scalar_type", "ndim", "nonzero", "ones_like",
-    "result_type", "save", "savetxt", "savez", "searchsorted", "shape", "shares_memory", "size",
-    "zeros_like",
+    "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "can_cast",
+    "common_type", "count_nonzero", "digitize", "empty_like", "flatnonzero", "histogram", "imag",
+    "isclose", "iscomplex", "iscomplexobj", "isneginf", "isposinf", "isreal", "isrealobj",
+    "may_share_memory", "min_scalar_type", "ndim", "nonzero", "ones_like", "result_type", "save",
+    "savetxt", "savez", "searchsorted", "shape", "shares_memory", "size", "zeros_like",
 }  # fmt: skip
-INSTEAD = {  # expressions for functions that have no row
-    "copysign": "where(np.signbit(y), -abs(x), abs(x))",
-    "nansum": "where(np.isnan(x), 0.0, x).sum()",
-    "ptp": "x.max() - x.min()", "vdot": "(x * y).sum()",
-    "add.reduce": "x.sum(axis=0)", "maximum.reduce": "x.max(axis=0)",
-    "minimum.reduce": "x.min(axis=0)", "multiply.outer": "x[:, None] * y",
-}  # fmt: skip
-REMEDIES = {
-    "decimals": "write (10.0 * x).round() / 10.0 for one decimal",
-    "dtype": "convert with .astype()",
-    "out": "assign the result to a name",
-    "where": "choose with where(condition, x, y)",
-}
+CONSTANT = {"angle", "empty_like", "imag", "ones_like", "zeros_like"}  # of which the slope is 0
 
 # ------------------------------------------------------------------------------------------ ufuncs
 
@@ -136,11 +125,13 @@ def apply_ufunc(
     if method != "__call__":
         raise undefined(f"{name}.{method}", self)
     first, *others = inputs
+    if any(isinstance(target, Node) for target in settings.get("out", ())):
+        raise refused(name, "out")
     if returns_bool(ufunc) and (isinstance(first, Node | list | tuple) or not reflected):
         return ufunc(*data_of(inputs), **settings)
-    (target,) = settings.pop("out", None) or (None,)
-    if target is not None:
-        if isinstance(target, Node) or target is not first:
+    target, *rest = settings.pop("out", None) or (None,)
+    if target is not None or rest:
+        if rest or target is not first:
             raise refused(name, "out")
         settings.pop("axes", None)  # of a @= x
     if settings:
@@ -150,7 +141,7 @@ def apply_ufunc(
     else:
         call = getattr(self.lift(first), left, None)
     if call is None:
-        call, others = compositions().UFUNCS.get(name), [first, *others]
+        call, others = compositions().UFUNCS.get(name), [*map(self.lift, inputs)]
     if call is None:
         raise undefined(name, self)
     out = call(*others)
@@ -173,11 +164,29 @@ def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> A
     if not all(map(known, types)):
         return NotImplemented
     if f.__name__ in PLAIN or (f is np.where and len(args) == 1):
-        return f(*data_of(args), **data_of(settings))
+        return plain_result(self, f, args, settings)
     call = counterpart(self.__class__, f)
     if call is None:
         raise undefined(numpy_name(f), self)
     return call(*args, **settings)
+
+
+def plain_result(self: Any, f: Any, args: Any, settings: Any) -> Any:
+    """Return NumPy's result for the data of nodes.
+
+    Raises TypeError for floats that depend on nodes, such as a histogram of weights: they would
+    have no gradient. The edges of a histogram are constants.
+    """
+    if isinstance(settings.get("out"), Node):
+        raise refused(numpy_name(f), "out")
+    out = f(*data_of(args), **data_of(settings))
+    first = out[0] if isinstance(out, tuple) and out else out
+    is_float = getattr(getattr(first, "dtype", None), "kind", None) in ("f", "c")
+    if is_float and f.__name__ not in CONSTANT:
+        given = [x for x in leaves([*args, *settings.values()]) if isinstance(x, Node)]
+        if not all(x.constant for x in given):
+            raise loses_graph(numpy_name(f))
+    return out
 
 
 def value_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
@@ -292,22 +301,3 @@ def box(x: Any) -> Any:
 def map_elements(self: Any, f: Callable[[Any], Any], xs: np.ndarray) -> Any:
     """Return f(x) for each element of an array of objects."""
     return np.frompyfunc(f, 1, 1)(xs)
-
-
-# --------------------------------------------------------------------------------------- messages
-
-
-def undefined(name: str, node: Any) -> TypeError:
-    """Return the error for a function that has no row."""
-    instead = INSTEAD.get(name)
-    remedy = f"write {instead}" if instead else "compose it from other functions"
-    return TypeError(
-        f"np.{name} is not defined for {'Arrays' if hasattr(node, 'shape') else 'Values'}; "
-        f"{remedy}, or pass x.data to compute numbers without a graph"
-    )
-
-
-def refused(name: str, parameter: str) -> TypeError:
-    """Return the error for an argument of NumPy that has no meaning for nodes."""
-    remedy = f"; {REMEDIES[parameter]}" if parameter in REMEDIES else ""
-    return TypeError(f"np.{name} of nodes does not accept the argument {parameter}{remedy}")

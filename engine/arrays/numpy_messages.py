@@ -1,0 +1,44 @@
+"""Errors for NumPy's functions of nodes: the reason, and what to write instead."""
+
+from typing import Any
+
+INSTEAD = {  # expressions for functions that have no row
+    "copysign": "where(np.signbit(y), -abs(x), abs(x))",
+    "nansum": "where(np.isnan(x), 0.0, x).sum()",
+    "ptp": "x.max() - x.min()", "vdot": "(x * y).sum()",
+    "add.reduce": "x.sum(axis=0)", "maximum.reduce": "x.max(axis=0)",
+    "minimum.reduce": "x.min(axis=0)", "multiply.outer": "x[:, None] * y",
+}  # fmt: skip
+REMEDIES = {
+    "decimals": "write (10.0 * x).round() / 10.0 for one decimal",
+    "dtype": "convert with .astype()",
+    "out": "assign the result to a name",
+    "where": "choose with where(condition, x, y)",
+}
+
+OF_WEIGHTS = "np.bincount(np.digitize(x.data, edges), w) adds weights that are nodes"
+
+
+def undefined(name: str, node: Any) -> TypeError:
+    """Return the error for a function that has no row."""
+    instead = INSTEAD.get(name)
+    remedy = f"write {instead}" if instead else "compose it from other functions"
+    return TypeError(
+        f"np.{name} is not defined for {'Arrays' if hasattr(node, 'shape') else 'Values'}; "
+        f"{remedy}, or pass x.data to compute numbers without a graph"
+    )
+
+
+def refused(name: str, parameter: str) -> TypeError:
+    """Return the error for an argument of NumPy that has no meaning for nodes."""
+    remedy = f"; {REMEDIES[parameter]}" if parameter in REMEDIES else ""
+    return TypeError(f"np.{name} of nodes does not accept the argument {parameter}{remedy}")
+
+
+def loses_graph(name: str) -> TypeError:
+    """Return the error for a function that would return floats computed from nodes."""
+    remedy = OF_WEIGHTS if name.startswith("histogram") else "compose it from other functions"
+    return TypeError(
+        f"np.{name} would return floats without a gradient; {remedy}, or pass x.data to compute "
+        "numbers without a graph"
+    )
