@@ -167,8 +167,10 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     def __getattr__(self, name: str) -> Any:
         if name in Node.__slots__ or name.startswith("__"):  # NumPy asks each node for several
             raise AttributeError(name)
-        from engine.support.other_names import describe_missing
+        from engine.support.other_names import describe_missing, find_for_numpy
 
+        if method := find_for_numpy(self, name):
+            return method
         raise AttributeError(describe_missing(self, name), name=name, obj=self)
 
     def __dir__(self) -> list[str]:
@@ -210,6 +212,9 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         raise self._conversion_error("a float")
 
     def __int__(self) -> int:
+        raise self._conversion_error("an int")
+
+    def __trunc__(self) -> int:
         raise self._conversion_error("an int")
 
     def __round__(self, digits: int | None = None) -> float:

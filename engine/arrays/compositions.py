@@ -60,6 +60,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "radians": lambda x: x * (math.pi / 180.0),
     "reciprocal": lambda x: 1.0 / x,
     "trunc": lambda x: truncate(x),
+    "vecdot": lambda x, y: vecdot(x, y),
 }
 
 # ---------------------------------------------------------------------------------------- elements
@@ -158,6 +159,38 @@ def join_axes(name: str, x: Any, axis: Any) -> tuple[Array, tuple[int, ...]]:
     return rows, tuple(1 if i in axes else length for i, length in enumerate(x.shape))
 
 
+def quantile(
+    a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Array:
+    """Return the numbers below which shares q of the elements are, interpolated linearly.
+
+    Raises ValueError for shares outside [0, 1], for no elements and for another method.
+    """
+    shares = np.asarray(q, float)
+    rows, shape = join_axes("quantile", a, axis)
+    n = rows.shape[-1]
+    if method != "linear" or not n or not ((shares >= 0.0) & (shares <= 1.0)).all():
+        raise ValueError(
+            "np.quantile and np.percentile of Arrays expect shares in [0, 1], percentages in "
+            f"[0, 100], at least one element and method='linear', got {q!r}, shape {a.shape} and "
+            f"{method!r}"
+        )
+    ordered, places = rows.sort(), shares * (n - 1)
+    low = np.floor(places).astype(int)
+    below, above = ordered[..., low], ordered[..., np.minimum(low + 1, n - 1)]
+    out = below + (above - below) * (places - low)
+    if (is_nan := ordered[..., -1].isnan()).any():
+        out = where(is_nan.reshape(*is_nan.shape, *[1] * shares.ndim), math.nan, out)
+    out = np.moveaxis(out, range(out.ndim - shares.ndim, out.ndim), range(shares.ndim))
+    return out.reshape(*shares.shape, *shape) if keepdims else out
+
+
+def percentile(
+    a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Array:
+    return quantile(a, np.asarray(q) / 100.0, axis, method, keepdims)
+
+
 def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
 ) -> Any:
@@ -210,6 +243,15 @@ def gradient(f: Any, *spacing: float, axis: Any = None, edge_order: int = 1) -> 
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:
+    """Return the integral along an axis, of straight lines between the points."""
+    rows = move_last(y, axis)
+    if x is not None:
+        x = Array.lift(x)
+        dx = diff(x if x.ndim == 1 else move_last(x, axis))
+    return ((rows[..., 1:] + rows[..., :-1]) * dx).sum(-1) / 2.0
+
+
 def differences(f: Any, axis: int, h: float) -> Array:
     before = (slice(None),) * normalize_axis("gradient", f, axis)
     part = lambda *ends: f[(*before, slice(*ends))]
@@ -246,6 +288,16 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
     return (rows @ columns).reshape(*shape_x, *shape_y)
 
 
+def vecdot(x1: Any, x2: Any, axis: int = -1) -> Array:
+    return (move_last(x1, axis) * move_last(x2, axis)).sum(-1)
+
+
+def move_last(x: Any, axis: int) -> Any:
+    """Return an Array with an axis as its last."""
+    node: Any = Array.lift(x)
+    return np.moveaxis(node, axis, -1)
+
+
 def inner(a: Any, b: Any) -> Array:
     x, y = Array.lift(a), Array.lift(b)
     return tensordot(x, y, (-1, -1)) if x.ndim and y.ndim else x * y
@@ -278,13 +330,29 @@ def cross(
     return np.moveaxis(out, -1, axisc)
 
 
-OF_VALUES: dict[str, Callable[..., Any]] = {
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False,
+    return_counts: bool = False, *, equal_nan: bool = True,
+) -> Any:  # fmt: skip
+    """Return the distinct elements in order; the gradient goes to the first of equal ones."""
+    settings: Any = {"return_inverse": return_inverse, "return_counts": return_counts}
+    _, index, *others = np.unique(ar.data, return_index=True, equal_nan=equal_nan, **settings)
+    out = ar.reshape(-1)[index]
+    others = [index, *others] if return_index else others
+    return (out, *others) if others else out
+
+
+OF_BOTH: dict[str, Callable[..., Any]] = {
     "copy": lambda a, order="K", subok=False: a * 1.0,
     "fix": truncate,
     "nan_to_num": nan_to_num,
     "sinc": sinc,
 }
-FUNCTIONS = OF_VALUES | {
+OF_VALUES = OF_BOTH | {  # statistics of one number
+    **dict.fromkeys(("average", "max", "mean", "median", "min", "prod", "sum"), lambda a: a),
+    **dict.fromkeys(("ptp", "std", "var"), lambda a: a - a),
+}
+FUNCTIONS = OF_BOTH | {
     f.__name__: f
     for f in (
         average,
@@ -298,32 +366,41 @@ FUNCTIONS = OF_VALUES | {
         linspace,
         median,
         partition,
+        percentile,
+        quantile,
         select,
         tensordot,
+        trapezoid,
+        unique,
+        vecdot,
     )
 }
 
 # ------------------------------------------------------------------ functions that move elements
 
-# By name: how many of the first arguments are Arrays, or nested lists of them.
-MOVES = dict.fromkeys(
+# By name: the places of the arguments that are Arrays, or nested lists of them.
+MOVES: dict[str, tuple[int, ...]] = dict.fromkeys(
     (
-        "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "column_stack", "delete",
-        "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack", "matrix_transpose", "moveaxis",
-        "resize", "rollaxis", "rot90", "vsplit", "vstack",
+        "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "broadcast_arrays",
+        "column_stack", "delete", "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack",
+        "matrix_transpose", "meshgrid", "moveaxis", "resize", "rollaxis", "rot90",
+        "take_along_axis", "vsplit", "vstack",
     ),
-    1,
+    (0,),
 )  # fmt: skip
-MOVES["append"] = 2
+MOVES |= {"append": (0, 1), "insert": (0, 2), "compress": (1,), "extract": (1,)}
 
 
 def move_elements(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return a NumPy function for Arrays: it moves the positions of the elements of all Arrays."""
-    signature, n = inspect.signature(f), MOVES[f.__name__]
-    names = list(signature.parameters)[:n]
+    signature = inspect.signature(f)
+    parameters = list(signature.parameters)
+    names = [parameters[i] for i in MOVES[f.__name__]]
 
     def move(*args: Any, **settings: Any) -> Any:
         bound = signature.bind(*args, **settings)
+        if bound.arguments.get("out") is not None:
+            raise refused(f.__name__, "out")
         given = [bound.arguments[name] for name in names]
         if bound.arguments.get("dtype") is not None:
             raise refused(f.__name__, "dtype")

@@ -4,11 +4,17 @@ from typing import Any
 
 INSTEAD = {  # expressions for functions that have no row
     "copysign": "where(np.signbit(y), -abs(x), abs(x))",
+    "fmod": "x - np.trunc(x / y) * y",
     "nansum": "where(np.isnan(x), 0.0, x).sum()",
     "ptp": "x.max() - x.min()", "vdot": "(x * y).sum()",
-    "add.reduce": "x.sum(axis=0)", "maximum.reduce": "x.max(axis=0)",
-    "minimum.reduce": "x.min(axis=0)", "multiply.outer": "x[:, None] * y",
+    "linalg.vector_norm": "np.linalg.norm(x)",
 }  # fmt: skip
+REMARKS = {  # by the first part of a name
+    "add.at": "write a + np.bincount(indices, x, len(a))",
+    "linalg.": "inverses, determinants, eigenvalues and factorizations of matrices have no rows; "
+    "write their derivatives as an ArrayOp",
+    "fft.": "Fourier transforms have no rows; write their derivatives as an ArrayOp",
+}
 REMEDIES = {
     "decimals": "write (10.0 * x).round() / 10.0 for one decimal",
     "dtype": "convert with .astype()",
@@ -22,7 +28,8 @@ OF_WEIGHTS = "np.bincount(np.digitize(x.data, edges), w) adds weights that are n
 def undefined(name: str, node: Any) -> TypeError:
     """Return the error for a function that has no row."""
     instead = INSTEAD.get(name)
-    remedy = f"write {instead}" if instead else "compose it from other functions"
+    remark = next((text for start, text in REMARKS.items() if name.startswith(start)), None)
+    remedy = f"write {instead}" if instead else remark or "compose it from other functions"
     return TypeError(
         f"np.{name} is not defined for {'Arrays' if hasattr(node, 'shape') else 'Values'}; "
         f"{remedy}, or pass x.data to compute numbers without a graph"

@@ -40,7 +40,14 @@ OPERATORS = {
 MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
 NAMES = {
     "amax": "max", "amin": "min", "around": "round", "rint": "round", "linalg.norm": "norm",
-    "real": "__pos__", "real_if_close": "__pos__",
+    "real": "__pos__", "real_if_close": "__pos__", "linalg.matmul": "__matmul__",
+    **{f"linalg.{name}": name for name in ("cross", "matrix_transpose", "outer", "tensordot")},
+    "linalg.vecdot": "vecdot",
+}  # fmt: skip
+REDUCTIONS = {
+    "add.reduce": "sum", "multiply.reduce": "prod", "maximum.reduce": "max",
+    "minimum.reduce": "min", "logaddexp.reduce": "logsumexp",
+    "add.accumulate": "cumsum", "multiply.accumulate": "cumprod",
 }  # fmt: skip
 PARAMETERS = {"a_min": "lo", "a_max": "hi", "min": "lo", "max": "hi"}
 SCALARS = (np.floating, np.int64)  # converted to float for Values, which saves time
@@ -122,8 +129,10 @@ def apply_ufunc(
     other names, and the code that passed it as an argument, keep it.
     """
     name, (left, reflected) = ufunc.__name__, methods_of(ufunc)
+    if method == "outer" and not settings:
+        return outer_product(self, ufunc, *inputs)
     if method != "__call__":
-        raise undefined(f"{name}.{method}", self)
+        return reduce_ufunc(self, f"{name}.{method}", *inputs, **settings)
     first, *others = inputs
     if any(isinstance(target, Node) for target in settings.get("out", ())):
         raise refused(name, "out")
@@ -153,6 +162,28 @@ def apply_ufunc(
             f"{np.shape(out.data)}; write a = a + x in place of a += x"
         )
     return out
+
+
+def reduce_ufunc(self: Any, name: str, x: Any, *others: Any, axis: Any = 0, **settings: Any) -> Any:
+    """Return the node of a reduction such as `np.add.reduce(x)`; of one Value, the Value."""
+    own, keepdims = REDUCTIONS.get(name), settings.pop("keepdims", False)
+    if own is None or others:
+        raise undefined(name, self)
+    for setting, given in settings.items():
+        if given is not None:
+            raise refused(name, setting)
+    if not hasattr(self, "shape"):
+        return x
+    f = getattr(self.lift(x), own)
+    return f(axis) if name.endswith("accumulate") else f(axis, keepdims)
+
+
+def outer_product(self: Any, ufunc: np.ufunc, x: Any, y: Any) -> Any:
+    """Return a ufunc of all pairs of elements."""
+    x, y = self.lift(x), self.lift(y)
+    if hasattr(self, "shape"):
+        x = x.reshape(*x.shape, *[1] * y.ndim)
+    return ufunc(x, y)
 
 
 # -------------------------------------------------------------------------------- other functions
@@ -264,6 +295,8 @@ def find_own(kind: Any, name: str) -> tuple[Any, Any]:
         return method, kind.lift
     package = import_module(__name__.partition(".")[0])
     public = name in package.__all__ and name not in OF_SEQUENCES
+    if not hasattr(kind, "shape"):
+        public = public and name not in package.LAZY["arrays.functions"]
     return (getattr(package, name) if public else None), lambda x: x
 
 
