@@ -446,16 +446,6 @@ class Methods:
         >>> Value(0.5).ceil()
         Value(1.0)
         """
-    def round(self) -> Self:
-        """Return round(x) as one node.
-
-        Formula: rint(x)
-        Derivative: 0.0
-        Defined for all x.
-
-        >>> Value(0.5).round()
-        Value(0.0)
-        """
     def sign(self) -> Self:
         """Return sign(x) as one node.
 

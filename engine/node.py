@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from numbers import Number
+from numbers import Integral, Number
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from engine.methods import Methods
-from engine.rules import WHERE, Op
+from engine.rules import ROUND, WHERE, Op
 
 NO_ROOM = ("m", "v", "_backward")  # attributes that programs written for micrograd set
 HIDDEN = (*NO_ROOM, "_mask")  # attributes that raise an error
@@ -98,7 +98,11 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     @label.setter
     def label(self, label: str | None) -> None:
         if label is not None and not isinstance(label, str):
-            raise TypeError(f"a label must be a string, got {label!r}")
+            from engine.support.arguments import numpy_type
+
+            is_dtype = isinstance(label, (type, *numpy_type("dtype"))) and hasattr(self, "shape")
+            remedy = f"; write dtype={getattr(label, '__name__', str(label))!r}" if is_dtype else ""
+            raise TypeError(f"a label must be a string, got {label!r}{remedy}")
         self._label = label
 
     @property
@@ -187,6 +191,22 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         Value(-0.2)
         """
         return self.apply(WHERE, condition, self, y)
+
+    def round(self, decimals: int = 0) -> Self:
+        """Return the data rounded to a number of decimals, or to tens for -1.
+
+        The gradient is 0. At a tie the even digit is chosen.
+
+        >>> from engine import Array, Value
+        >>> Value(2.5).round(), Array([1.25, 1.5]).round(decimals=1)
+        (Value(2.0), Array([1.2, 1.5]))
+        """
+        if not isinstance(decimals, Integral):
+            raise TypeError(f"round expects a whole number of decimals, got {decimals!r}")
+        scale = 10.0 ** abs(decimals)
+        if decimals > 0:
+            return (self * scale)._unary(ROUND) / scale
+        return (self / scale)._unary(ROUND) * scale if decimals else self._unary(ROUND)
 
     def isnan(self) -> Any:
         """Return whether the number is nan, as a bool; for an Array an array of bools."""

@@ -223,7 +223,7 @@ def test_elements_of_an_ndarray_cannot_be_nodes():
         c[0] = Value(1.0)
     with pytest.raises(ValueError, match="sequence") as error:
         c[0] = x[0]
-    assert "make c a list" in str(error.value.__cause__)
+    assert "make c a list and join it with stack(c)" in str(error.value.__cause__)
     with pytest.raises(
         TypeError, match=r"use its \.data, or join Arrays with stack or concatenate"
     ):
@@ -393,6 +393,25 @@ def test_a_bound_that_is_none_is_no_bound(lo, hi):
     for node in (Value(-2.0), Value(2.0), Array([-2.0, 0.5, 2.0]), ConstantArray([2.0])):
         want = np.clip(node.data, lo if lo else -np.inf, hi if hi else np.inf)
         np.testing.assert_array_equal(node.clip(lo, hi).data, want)
+
+
+def test_bounds_by_the_names_of_numpy():
+    for x in (Value(-2.0), Array([-2.0, 0.5, 2.0]), Constant(2.0)):
+        for bounds in ({"min": -1.0}, {"max": 1.0}, {"min": -1.0, "max": 1.0}, {"max": None}):
+            got, want = x.clip(**bounds), np.clip(x.data, **bounds)
+            np.testing.assert_array_equal(got.data, want)
+            np.testing.assert_array_equal(np.clip(x, **bounds).data, want)
+        np.testing.assert_array_equal(x.clip(0.0, max=1.0).data, np.clip(x.data, 0.0, 1.0))
+
+
+def test_rounding_to_decimals():
+    for x in (Value(-2.26), Constant(12.26), Array([-2.26, 0.55, 12.0])):
+        for decimals in (0, 1, -1):
+            want = np.round(x.data, decimals)
+            for got in (x.round(decimals), x.round(decimals=decimals), np.round(x, decimals)):
+                np.testing.assert_allclose(got.data, want, rtol=1e-15)
+    xs = np.round(np.array([Value(-2.26), Value(0.5)]), 1)
+    assert [x.data for x in xs] == pytest.approx([-2.3, 0.5])
 
 
 def test_an_array_of_a_dtype():

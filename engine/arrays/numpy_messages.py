@@ -16,7 +16,6 @@ REMARKS = {  # by the first part of a name
     "fft.": "Fourier transforms have no rows; write their derivatives as an ArrayOp",
 }
 REMEDIES = {
-    "decimals": "write (10.0 * x).round() / 10.0 for one decimal",
     "dtype": "convert with .astype()",
     "out": "assign the result to a name",
     "where": "choose with where(condition, x, y)",

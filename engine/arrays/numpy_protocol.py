@@ -27,6 +27,7 @@ import numpy as np
 
 from engine.arrays.numpy_messages import loses_graph, refused, undefined
 from engine.node import Node
+from engine.rules import BOUNDS
 from engine.support.trees import leaves
 
 OPERATORS = {
@@ -49,7 +50,7 @@ REDUCTIONS = {
     "minimum.reduce": "min", "logaddexp.reduce": "logsumexp",
     "add.accumulate": "cumsum", "multiply.accumulate": "cumprod",
 }  # fmt: skip
-PARAMETERS = {"a_min": "lo", "a_max": "hi", "min": "lo", "max": "hi"}
+PARAMETERS = BOUNDS | {"a_min": "lo", "a_max": "hi"}
 SCALARS = (np.floating, np.int64)  # converted to float for Values, which saves time
 NAMED = Parameter.POSITIONAL_OR_KEYWORD
 FUNCTIONS = {"where"}  # the method of this name has another first argument
