@@ -197,9 +197,9 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
 
         The gradient is 0. At a tie the even digit is chosen.
 
-        >>> from engine import Array, Value
-        >>> Value(2.5).round(), Array([1.25, 1.5]).round(decimals=1)
-        (Value(2.0), Array([1.2, 1.5]))
+        >>> from engine import Value
+        >>> Value(2.5).round(), Value(1.25).round(decimals=1)
+        (Value(2.0), Value(1.2))
         """
         if not isinstance(decimals, Integral):
             raise TypeError(f"round expects a whole number of decimals, got {decimals!r}")

@@ -13,7 +13,7 @@ Functions that are compositions, such as `np.vstack`, are in `engine.arrays.comp
 Functions that return indices, bools, shapes or constants, such as `np.argmax`, read the data of the
 nodes and return plain results. Other functions raise TypeError.
 
-A dispatch takes 1 to 4 µs for a ufunc and 10 µs for `np.sum` (`python -m benchmarks.dispatch`).
+A dispatch takes 1 to 2 µs for a ufunc and 5 µs for `np.sum` (`python -m benchmarks.dispatch`).
 """
 
 import inspect
