@@ -66,6 +66,7 @@ COMPOSITIONS = {  # NumPy's functions without a row, and the shapes of x
     "np.block([[x, x], [x * x, x]])": MATRICES, "np.matrix_transpose(x)": MATRICES, "np.delete(x, [0, 2], axis=0)": [(3, 4), VECTOR], "np.resize(x, (2, 5))": ANY[:2],
     "np.full_like(x, x.sum())": ANY, "np.full_like(x, x[0], shape=(2, 3))": [VECTOR],
     "np.bincount([2, 0, 2], x)": [VECTOR], "np.bincount(np.array([2, 0, 2]), weights=x, minlength=5)": [VECTOR],
+    "x * np.histogram(x, [-1.0, 0.0, 1.0, 2.0])[0]": [VECTOR],
     "np.percentile(x, 30)": [*MATRICES[:4], VECTOR, ()], "np.percentile(x, [0, 25.0, 100], axis=-1)": [(3, 4), STACK, VECTOR],
     "np.quantile(x, 0.7, axis=0, keepdims=True)": [(3, 4), STACK], "np.quantile(x, [[0.1, 0.9]], (0, -1), keepdims=True)": [(3, 4), STACK],
     "np.trapezoid(x)": [(3, 4), STACK, VECTOR], "np.trapezoid(x, dx=0.5, axis=0)": [(3, 4), STACK], "np.trapezoid(x, [0.0, 1.0, 1.5])": [VECTOR, SQUARE],

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.polynomial as polynomials
 import pytest
 
-from engine import Array, ConstantArray, Value, grad, where
+from engine import Array, ConstantArray, Value, grad, jit, where
 from engine.node import Node
 from engine.support.trees import leaves
 
@@ -191,6 +191,7 @@ def test_histograms_of_weights_are_refused():
         with pytest.raises(TypeError, match=r"without a gradient; np\.bincount\(np\.digitize\(x"):
             np.histogram(x, edges, **settings)
     np.testing.assert_array_equal(np.histogram(x, edges)[0], [1, 2])
+    np.testing.assert_array_equal(np.histogram(x, edges, weights=[1, 2, 4])[0], [1, 6])
     constant = ConstantArray([1.0, 2.0, 4.0])  # no gradient is lost
     want = np.histogram(x.data, edges, weights=constant.data)[0]
     np.testing.assert_array_equal(np.histogram(x.data, edges, weights=constant)[0], want)
@@ -241,6 +242,7 @@ def test_masked_elements_are_refused():
         lambda: Array(m), lambda: ConstantArray(m), lambda: Array([m, m]), lambda: Array(m[1]),
         lambda: setattr(x, "data", m), lambda: setattr(x, "grad", m), lambda: x + m[1],
         lambda: v + m[1], lambda: Value(m[1]), lambda: setattr(v, "data", m[1]),
+        lambda: jit(lambda x, m: (x * m).sum(), [x])(x, m),
         lambda: grad(lambda y: (y * m).sum())(np.ones(2)), lambda: grad(lambda y: y.sum())(m),
     ]:  # fmt: skip
         with pytest.raises(TypeError, match=r"a masked array m with 1 masked element; .*\.filled"):

@@ -12,7 +12,8 @@ from engine.arrays.compositions import FUNCTIONS, MOVES
 from engine.arrays.compositions import UFUNCS as COMPOSED
 from engine.arrays.numpy_messages import INSTEAD
 from engine.arrays.numpy_protocol import NAMES, PLAIN, counterpart, methods_of
-from engine.rules import MUL
+from engine.rules import ELEMENTWISE, MUL
+from engine.support.row_docs import docstring
 from test_array_functions import COMPOSITIONS
 
 UFUNCS = {f.__name__: f for f in vars(np).values() if isinstance(f, np.ufunc)}
@@ -317,6 +318,17 @@ def test_methods_that_numpy_calls_for_arrays_of_values(name):
     assert all(type(y) is Value for y in ys)
     assert [y.data for y in ys] == [f(x).data for x in xs]
     np.testing.assert_allclose([y.data for y in ys], f(np.array(numbers)), rtol=1e-15)
+
+
+def test_docstrings_that_are_made_within_a_ufunc_cause_no_warning():
+    """The first use of a method makes its docstring, for which numbers out of its domain are tried."""
+
+    class Number:
+        def arccos(self):
+            return docstring(ELEMENTWISE["acos"], "acos")
+
+    with np.errstate(all="raise"):
+        np.arccos(np.array([Number()]))
 
 
 def test_statistics_of_arrays_of_values():

@@ -25,10 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.arrays.numpy_messages import loses_graph, refused, undefined
+from engine.arrays.numpy_messages import refused, undefined
 from engine.node import Node
 from engine.rules import BOUNDS
-from engine.support.trees import leaves
 
 OPERATORS = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul",
@@ -56,15 +55,14 @@ NAMED = Parameter.POSITIONAL_OR_KEYWORD
 FUNCTIONS = {"where"}  # the method of this name has another first argument
 OF_SEQUENCES = {"dot"}  # functions of sequences of Values
 
-PLAIN = {  # functions whose results are indices, bools, shapes, constants or text
+PLAIN = {  # functions whose results are indices, bools, shapes, text, or numbers of slope 0
     "all", "allclose", "angle", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere",
     "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "can_cast",
-    "common_type", "count_nonzero", "digitize", "empty_like", "flatnonzero", "histogram", "imag",
+    "common_type", "count_nonzero", "digitize", "empty_like", "flatnonzero", "imag",
     "isclose", "iscomplex", "iscomplexobj", "isneginf", "isposinf", "isreal", "isrealobj",
     "may_share_memory", "min_scalar_type", "ndim", "nonzero", "ones_like", "result_type", "save",
     "savetxt", "savez", "searchsorted", "shape", "shares_memory", "size", "zeros_like",
 }  # fmt: skip
-CONSTANT = {"angle", "empty_like", "imag", "ones_like", "zeros_like"}  # of which the slope is 0
 
 # ------------------------------------------------------------------------------------------ ufuncs
 
@@ -196,29 +194,13 @@ def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> A
     if not all(map(known, types)):
         return NotImplemented
     if f.__name__ in PLAIN or (f is np.where and len(args) == 1):
-        return plain_result(self, f, args, settings)
+        if isinstance(settings.get("out"), Node):
+            raise refused(numpy_name(f), "out")
+        return f(*data_of(args), **data_of(settings))
     call = counterpart(self.__class__, f)
     if call is None:
         raise undefined(numpy_name(f), self)
     return call(*args, **settings)
-
-
-def plain_result(self: Any, f: Any, args: Any, settings: Any) -> Any:
-    """Return NumPy's result for the data of nodes.
-
-    Raises TypeError for floats that depend on nodes, such as a histogram of weights: they would
-    have no gradient. The edges of a histogram are constants.
-    """
-    if isinstance(settings.get("out"), Node):
-        raise refused(numpy_name(f), "out")
-    out = f(*data_of(args), **data_of(settings))
-    first = out[0] if isinstance(out, tuple) and out else out
-    is_float = getattr(getattr(first, "dtype", None), "kind", None) in ("f", "c")
-    if is_float and f.__name__ not in CONSTANT:
-        given = [x for x in leaves([*args, *settings.values()]) if isinstance(x, Node)]
-        if not all(x.constant for x in given):
-            raise loses_graph(numpy_name(f))
-    return out
 
 
 def value_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
