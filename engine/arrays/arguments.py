@@ -42,9 +42,9 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
         return x._as_data(dtype)
     try:
         data = as_ndarray(x)
-    except (ValueError, TypeError) as problem:  # lists of unequal lengths, or of Arrays
-        if isinstance(problem, MaskedElements):
-            raise
+    except MaskedElements:
+        raise
+    except (ValueError, TypeError):  # lists of unequal lengths, or of Arrays
         data = np.array(None)
     if data.dtype.kind == "O" and isinstance(x, Real):  # an int beyond 64 bits, a fraction
         data = np.asarray(as_float(x))
