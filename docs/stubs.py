@@ -8,13 +8,13 @@ from pathlib import Path
 from textwrap import indent
 
 from engine.methods import FAST, Methods, describe
-from engine.rules import ELEMENTWISE, UNBOUNDED, Op
+from engine.rules import BOUNDS, ELEMENTWISE, UNBOUNDED, Op
 
 PATH = Path(__file__).parents[1] / "engine" / "methods.pyi"
 HEAD = '''"""The methods of nodes, for editors and mypy. Written by `python -m docs.stubs`."""
 
 from collections.abc import Callable
-from typing import Any, Self, SupportsFloat, TypeAlias
+from typing import Any, Self, SupportsFloat, TypeAlias, overload
 
 from engine.rules import Op
 
@@ -52,6 +52,10 @@ def stub() -> str:
             parameters.append(f"{p.name}: Operand{none}{default}")
         head = f"    def {name}({', '.join(parameters)}) -> Self:"
         op = row_of(name)
+        if UNBOUNDED.keys() & inspect.signature(f).parameters.keys():
+            names = ", ".join(f"{bound}: Operand | None = ..." for bound in BOUNDS)
+            lines += ["    @overload", f"    def {name}(self, *, {names}) -> Self: ..."]
+            lines += ["    @overload"]
         if name.startswith("__"):
             lines.append(f"{head} ...")
         else:

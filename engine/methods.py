@@ -63,7 +63,7 @@ def make_method(op: Op, name: str) -> Callable[..., Any]:
 
     def several(self: Any, *others: Any, **settings: Any) -> Any:
         try:
-            bound = takes.bind(self, *others, **settings)
+            bound = takes.bind(self, *others, **rename_bounds(takes, others, settings))
         except TypeError as problem:
             raise TypeError(f"{op.name} takes {takes}: {problem}") from None
         bound.apply_defaults()
@@ -76,6 +76,15 @@ def make_method(op: Op, name: str) -> Callable[..., Any]:
     first, *others = takes.parameters.values()
     f.__signature__ = takes.replace(parameters=[first.replace(name="self"), *others])
     return rename(f, name, "Node")
+
+
+def rename_bounds(takes: Any, others: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `x.clip(min=0.0)`, as NumPy names them, by the names of the row."""
+    known = settings and "lo" in takes.parameters and settings.keys() <= rules.BOUNDS.keys()
+    if not known:
+        return settings
+    no_bounds = dict.fromkeys([*rules.BOUNDS.values()][len(others) :])
+    return no_bounds | {rules.BOUNDS[name]: x for name, x in settings.items()}
 
 
 def make_reflected(op: Op, name: str) -> Callable[..., Any]:
@@ -202,7 +211,7 @@ SPACE: dict[str, Any] = {  # the globals of the fast methods
 FAST: dict[str, Op] = {}  # the rows of the fast methods, by the methods' names
 NAMES: dict[Op, str] = {}  # the names of the methods, by their rows
 for _row, _op in ELEMENTWISE.items():
-    if _op in SLOPES_OF_OTHERS:
+    if _op in SLOPES_OF_OTHERS or _op is rules.ROUND:  # `Node.round` has an argument, decimals
         continue
     _methods = [f"__{OPERATORS[_row]}__"] if _row in OPERATORS else []
     _methods += [_row] if _row.isidentifier() else []

@@ -1,7 +1,7 @@
 """The methods of nodes, for editors and mypy. Written by `python -m docs.stubs`."""
 
 from collections.abc import Callable
-from typing import Any, Self, SupportsFloat, TypeAlias
+from typing import Any, Self, SupportsFloat, TypeAlias, overload
 
 from engine.rules import Op
 
@@ -446,16 +446,6 @@ class Methods:
         >>> Value(0.5).ceil()
         Value(1.0)
         """
-    def round(self) -> Self:
-        """Return round(x) as one node.
-
-        Formula: rint(x)
-        Derivative: 0.0
-        Defined for all x.
-
-        >>> Value(0.5).round()
-        Value(0.0)
-        """
     def sign(self) -> Self:
         """Return sign(x) as one node.
 
@@ -490,6 +480,9 @@ class Methods:
         >>> Value(0.5).minimum(0.25)
         Value(0.25)
         """
+    @overload
+    def clip(self, *, min: Operand | None = ..., max: Operand | None = ...) -> Self: ...
+    @overload
     def clip(self, lo: Operand | None, hi: Operand | None) -> Self:
         """Return clip(x, lo, hi) as one node.
 
@@ -497,7 +490,7 @@ class Methods:
         Derivative for x: where(x < lo, 0.0, where(x > hi, 0.0, 1.0))
         Derivative for lo: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0)
         Derivative for hi: where(maximum(x, lo) > hi, 1.0, 0.0)
-        A bound of None is no bound.
+        A bound of None is no bound. Bounds may be named min and max, and one left out.
         engine.formulas defines maximum, minimum.
 
         >>> Value(0.5).clip(0.25, 0.5)

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from numbers import Number
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from numbers import Integral, Number
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from engine.methods import Methods
-from engine.rules import WHERE, Op
+from engine.rules import ROUND, WHERE, Op
 
 NO_ROOM = ("m", "v", "_backward")  # attributes that programs written for micrograd set
+HIDDEN = (*NO_ROOM, "_mask")  # attributes that raise an error
 
 
 def no_room(name: str) -> property:
@@ -22,7 +23,7 @@ class NodeType(type):
     """The class of node classes: `dir()` does not list the attributes that nodes do not have."""
 
     def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if name not in NO_ROOM]
+        return [name for name in super().__dir__() if name not in HIDDEN]
 
 
 class ForNumPy:
@@ -97,7 +98,11 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     @label.setter
     def label(self, label: str | None) -> None:
         if label is not None and not isinstance(label, str):
-            raise TypeError(f"a label must be a string, got {label!r}")
+            from engine.support.arguments import numpy_type
+
+            is_dtype = isinstance(label, (type, *numpy_type("dtype"))) and hasattr(self, "shape")
+            remedy = f"; write dtype={getattr(label, '__name__', str(label))!r}" if is_dtype else ""
+            raise TypeError(f"a label must be a string, got {label!r}{remedy}")
         self._label = label
 
     @property
@@ -166,12 +171,14 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     def __getattr__(self, name: str) -> Any:
         if name in Node.__slots__ or name.startswith("__"):  # NumPy asks each node for several
             raise AttributeError(name)
-        from engine.support.other_names import describe_missing
+        from engine.support.other_names import describe_missing, find_for_numpy
 
+        if method := find_for_numpy(self, name):
+            return method
         raise AttributeError(describe_missing(self, name), name=name, obj=self)
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in NO_ROOM]
+        return [name for name in super().__dir__() if name not in HIDDEN]
 
     def where(self, condition: Any, y: Any) -> Self:
         """Return this node where the condition holds, else y; the gradient goes to the chosen one.
@@ -185,6 +192,22 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         """
         return self.apply(WHERE, condition, self, y)
 
+    def round(self, decimals: int = 0) -> Self:
+        """Return the data rounded to a number of decimals, or to tens for -1.
+
+        The gradient is 0. At a tie the even digit is chosen.
+
+        >>> from engine import Value
+        >>> Value(2.5).round(), Value(1.25).round(decimals=1)
+        (Value(2.0), Value(1.2))
+        """
+        if not isinstance(decimals, Integral):
+            raise TypeError(f"round expects a whole number of decimals, got {decimals!r}")
+        scale = 10.0 ** abs(decimals)
+        if decimals > 0:
+            return (self * scale)._unary(ROUND) / scale
+        return (self / scale)._unary(ROUND) * scale if decimals else self._unary(ROUND)
+
     def isnan(self) -> Any:
         """Return whether the number is nan, as a bool; for an Array an array of bools."""
         return self.data != self.data
@@ -195,12 +218,23 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
         return other // self, other % self
 
-    # Conversions would leave the graph, so they raise.
+    # Conversions would leave the graph, so they raise. So does numpy.ma, which reads `_data` and
+    # `_mask` of its operands.
+
+    @property
+    def _mask(self) -> NoReturn:
+        raise TypeError(
+            f"numpy.ma would lose the graph of {self!r}; use the functions of NumPy itself, and "
+            "m.filled(0.0) or where(m.mask, ..., ...) in place of a masked array m"
+        )
 
     def __float__(self) -> float:
         raise self._conversion_error("a float")
 
     def __int__(self) -> int:
+        raise self._conversion_error("an int")
+
+    def __trunc__(self) -> int:
         raise self._conversion_error("an int")
 
     def __round__(self, digits: int | None = None) -> float:

@@ -241,6 +241,7 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
 SLOPES_OF_OTHERS = {EXP_PRODUCT, SECH_SQUARED, ONE_MINUS_SQUARE, DIRECTION_COSINE}  # not methods
 UNBOUNDED = {"lo": -math.inf, "hi": math.inf}  # arguments in place of None: x.clip(0.0, None)
+BOUNDS = {"min": "lo", "max": "hi"}  # NumPy's names of these arguments
 ROW_BY_FUNCTION = {  # by the functions of `engine.arithmetic` that the rows with other names compute
     "divide": DIV, "power": POW, "mod": MOD, "floor_divide": FLOORDIV, "rint": ROUND,
 }  # fmt: skip

@@ -11,15 +11,17 @@ from engine.support.arguments import (
     check_path,
     check_positive,
     check_sequence,
+    check_unmasked,
     check_whole,
     check_within,
     format_count,
+    is_node,
 )
 
 __all__ = [
     "check_finite", "check_flag", "check_function", "check_lengths", "check_mapping",
     "check_modules", "check_parameters", "check_path", "check_positive", "check_sequence",
-    "check_whole", "check_within", "format_count", "is_row", "look_up",
+    "check_unmasked", "check_whole", "check_within", "format_count", "is_row", "look_up", "to_list",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -98,6 +100,20 @@ def check_parameters(name: str, parameters: object) -> list[Any]:
                 f"{name} expects parameters with .data and .grad, got {p!r}; make it a Value"
             )
     return checked
+
+
+def to_list(xs: Any, expected: str) -> list[Any]:
+    """Return samples as a list: a sequence, or anything else that NumPy converts to an array.
+
+    A DataFrame of pandas, for example, would iterate over the names of its columns. Raises
+    TypeError, with a message that begins with `expected`, for anything else.
+    """
+    if hasattr(xs, "__array__") and not (is_node(xs) or hasattr(xs, "_as_data")):
+        import numpy as np
+
+        array = np.asarray(check_unmasked(xs))
+        xs = array if array.ndim else xs
+    return list(check_sequence(xs, expected))
 
 
 def is_row(x: object) -> bool:

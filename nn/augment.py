@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nn.arguments import check_positive, check_whole, check_within
+from nn.arguments import check_positive, check_unmasked, check_whole, check_within
 from nn.init import Rng, generator
 from nn.keywords import answer_keywords
 
@@ -239,7 +239,7 @@ def check_images(images: ArrayLike) -> np.ndarray:
     Raises ValueError for another shape and TypeError for a dtype other than float32 and float64.
     """
     try:
-        images = np.asarray(images)
+        images = np.asarray(check_unmasked(images))
     except ValueError:
         raise TypeError("images must have equal shapes, got lists of unequal lengths") from None
     if images.dtype.kind not in "fiub":

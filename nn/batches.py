@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from engine.support.arguments import find_string_remedy
 from engine.support.lazy import numpy_if_installed
 from nn import plain
-from nn.arguments import check_flag, check_whole, check_within, format_count
+from nn.arguments import check_flag, check_unmasked, check_whole, check_within, format_count
 from nn.init import Rng, generator
 from nn.keywords import answer_keywords
 
@@ -86,7 +86,7 @@ def to_samples(X: Any, y: Any) -> Samples:
     """Convert X and y to arrays. Raises ValueError if they differ in length or are empty."""
     np, given = numpy_if_installed() or plain, {"X": X, "y": y}
     try:
-        X, y = np.asarray(X), np.asarray(y)
+        X, y = np.asarray(check_unmasked(X)), np.asarray(check_unmasked(y))
     except ValueError:
         raise ValueError("X and y must hold numbers, in lists of equal lengths") from None
     for name, rows in (("X", X), ("y", y)):

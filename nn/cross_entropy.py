@@ -1,7 +1,7 @@
 """Cross entropy of logits and class indices or probabilities, for Values and for Arrays."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import index, mul
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from engine.node import Node
 from engine.sequences.rules import CROSS_ENTROPY, UNIFORM_CROSS_ENTROPY
 from engine.support.arguments import find_string_remedy, is_bool, is_real
 from engine.value import Value, as_nodes
-from nn.arguments import check_lengths, check_sequence, is_row
+from nn.arguments import check_lengths, check_sequence, is_row, to_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +37,7 @@ def cross_entropies_of_values(
     logits: Any, labels: Any, weight: Any, ignore_index: int | None, smoothing: float
 ) -> tuple[list[Value], float]:
     rows = logit_rows(logits)
-    if not isinstance(labels, Iterable):
-        raise TypeError(f"cross_entropy expects labels, one class index per sample, got {labels!r}")
-    labels = list(labels)
+    labels = to_list(labels, "cross_entropy expects labels, one class index per sample")
     check_lengths("cross_entropy", rows, labels)
     has_rows = is_row(labels[0])
     check_ignored(ignore_index, has_rows)
@@ -186,7 +184,7 @@ def probability_error(row: Any, sample: int) -> ValueError:
 
 def logit_rows(logits: Any) -> list[tuple[Value, ...]]:
     """Return the logits of each sample as nodes. Raises TypeError for one number per sample."""
-    logits = list(check_sequence(logits, "cross_entropy expects a list of logits per sample"))
+    logits = to_list(logits, "cross_entropy expects a list of logits per sample")
     for row in logits:
         if isinstance(row, Value) or not hasattr(row, "__iter__"):
             raise TypeError(
@@ -200,12 +198,14 @@ def labels_to_array(labels: Any) -> "np.ndarray":
     """Return labels or class probabilities as an array. Raises TypeError for other objects."""
     import numpy as np
 
+    from engine.arrays.arguments import as_ndarray
+
     if is_array(labels):
         if not labels.constant:
             raise TypeError(GRADIENT_OF_TARGETS)
         labels = labels.data
     try:
-        array = labels if hasattr(labels, "dtype") else np.asarray(labels)
+        array = as_ndarray(labels)
     except ValueError:  # lists of unequal lengths
         array = np.array(None)
     if array.dtype.kind == "O" and not any(isinstance(label, str) for label in array.flat):

@@ -28,7 +28,7 @@ from engine.node import Node
 from engine.support.arguments import is_real
 from engine.value import Value, as_nodes
 from nn import other_names
-from nn.arguments import check_lengths, check_sequence, check_within, is_row, look_up
+from nn.arguments import check_lengths, check_sequence, check_within, is_row, look_up, to_list
 from nn.cross_entropy import cross_entropies
 from nn.keywords import answer_keywords
 
@@ -160,7 +160,7 @@ def reduce_losses(losses: Any, reduction: Reduction, size: float | None = None) 
 
 
 def as_list(xs: Iterable[Any]) -> list[Any]:
-    return list(check_sequence(xs, "a loss expects a list of predictions and one of targets"))
+    return to_list(xs, "a loss expects a list of predictions and one of targets")
 
 
 def rows_of_nodes(xs: Sequence[Any]) -> list[tuple[Value, ...]]:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.functions import is_array
 from engine.node import Node
-from engine.support.arguments import numpy_type
 from engine.support.lazy import numpy_for
 from engine.value import Value, as_float
-from nn.arguments import check_finite, check_sequence, format_count
+from nn.arguments import check_finite, check_unmasked, format_count, to_list
 from nn.keywords import answer_keywords
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ def accuracy(
     (0.5, 1.0)
     """
     threshold = check_finite("threshold", threshold)
-    if is_array(predictions) or isinstance(predictions, numpy_type("ndarray")):
+    if is_array(predictions) or hasattr(predictions, "__array__"):
         return _accuracy_of_arrays(_to_array(predictions), _to_labels(targets), threshold)
-    predictions = list(check_sequence(predictions, "accuracy expects a list of predictions"))
-    targets = list(check_sequence(targets, "accuracy expects a list of targets"))
+    predictions = to_list(predictions, "accuracy expects a list of predictions")
+    targets = to_list(targets, "accuracy expects a list of targets")
     if not 0 < len(predictions) == len(targets):
         raise ValueError(
             "accuracy expects one target per prediction and at least one, "
@@ -68,7 +67,7 @@ def accuracy(
             correct += (logits[0] > threshold) == (label > 0)
         else:
             correct += max(classes, key=logits.__getitem__) == label
-    return correct / len(predictions)
+    return float(correct / len(predictions))
 
 
 def _accuracy_of_arrays(predictions: "np.ndarray", labels: "np.ndarray", threshold: float) -> float:
@@ -134,7 +133,7 @@ def _to_array(predictions: Any) -> "np.ndarray":
     import numpy as np
 
     try:
-        array = np.asarray(predictions)
+        array = np.asarray(check_unmasked(predictions))
     except ValueError:
         raise TypeError("predictions must be numbers, in lists of equal lengths") from None
     if array.dtype.kind == "O":  # Values, or other objects
@@ -155,7 +154,7 @@ def _to_labels(targets: Any) -> "np.ndarray":
     import numpy as np
 
     try:
-        return targets.data if is_array(targets) else np.asarray(targets)
+        return targets.data if is_array(targets) else np.asarray(check_unmasked(targets))
     except ValueError:
         raise TypeError("targets must be one label per sample, got nested lists") from None
 

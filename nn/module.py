@@ -6,7 +6,7 @@ from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from engine.node import Node
-from engine.support.arguments import is_bool, is_real, numpy_type
+from engine.support.arguments import check_unmasked, is_bool, is_real, numpy_type
 from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
 from engine.watch.hooks import condition
@@ -394,7 +394,7 @@ def converted_like(data: Any, value: Any) -> Any:
         raise ValueError(f"{type(value).__name__} in the state, not a number")
     data = np.asarray(data)
     try:
-        array = np.asarray(value)
+        array = np.asarray(check_unmasked(value))
     except (ValueError, TypeError):  # lists of unequal lengths, Arrays
         array = np.array(None)
     if array.dtype.kind not in "fiub":

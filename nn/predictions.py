@@ -10,7 +10,7 @@ from engine.support.lazy import numpy_if_installed
 from engine.value import Value
 from engine.watch.no_grad import no_grad
 from nn import plain
-from nn.arguments import look_up
+from nn.arguments import check_unmasked, look_up
 
 KINDS = ("outputs", "probabilities", "classes")
 
@@ -19,7 +19,7 @@ def predict(model: Any, X: Any, kind: str) -> Any:
     """Return the predictions of a Module for samples X (see `Module.predict`)."""
     look_up("kind of prediction", dict.fromkeys(KINDS), kind)
     np = numpy_if_installed()
-    samples = (np or plain).asarray(X.data if is_array(X) else X)
+    samples = (np or plain).asarray(X.data if is_array(X) else check_unmasked(X))
     if not getattr(samples, "ndim", isinstance(samples, plain.Rows)):
         raise TypeError(f"predict expects samples, one after the other, got {X!r}")
     with evaluating(model):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from engine.arrays.arguments import as_dtype
+from engine.arrays.arguments import as_dtype, as_ndarray
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
@@ -401,8 +401,7 @@ def check_indices(indices: Any, rows: int) -> np.ndarray:
     Raises TypeError unless they are integers, and ValueError for one outside 0 to rows - 1.
     """
     try:
-        array = indices.data if isinstance(indices, Array) else indices
-        array = array if hasattr(array, "dtype") else np.asarray(array)
+        array = as_ndarray(indices.data if isinstance(indices, Array) else indices)
     except ValueError:  # lists of unequal lengths
         array = np.array(None)
     if array.dtype.kind not in "iu" and array.size:

@@ -10,8 +10,10 @@ import engine
 from engine import Array, Constant, ConstantArray, Value, concatenate, topological, where
 from engine.arrays.compositions import FUNCTIONS, MOVES
 from engine.arrays.compositions import UFUNCS as COMPOSED
-from engine.arrays.numpy_protocol import INSTEAD, NAMES, PLAIN, counterpart, methods_of
-from engine.rules import MUL
+from engine.arrays.numpy_messages import INSTEAD
+from engine.arrays.numpy_protocol import NAMES, PLAIN, counterpart, methods_of
+from engine.rules import ELEMENTWISE, MUL
+from engine.support.row_docs import docstring
 from test_array_functions import COMPOSITIONS
 
 UFUNCS = {f.__name__: f for f in vars(np).values() if isinstance(f, np.ufunc)}
@@ -90,7 +92,7 @@ def test_every_ufunc_of_numpy(name):
         if f.nin == 2:
             assert_same(f(arrays[0], NUMBERS[1]), f(*NUMBERS[:2]))
             assert_same(f(NUMBERS[0], arrays[1]), f(*NUMBERS[:2]))
-            if name != "matmul":
+            if f.signature is None:  # not a function of vectors, such as matmul
                 assert_same(f(2.5, arrays[1]), f(2.5, NUMBERS[1]))
                 assert_same(f(np.float64(2.5), arrays[1]), f(2.5, NUMBERS[1]))
     else:
@@ -163,7 +165,14 @@ def test_settings_that_nodes_lack_are_refused():
         (lambda: np.add(x, 2.0, out=x), r"np\.add .* argument out"),
         (lambda: np.hstack([x, x], dtype=np.float32), r"np\.hstack .* argument dtype"),
         (lambda: np.diff(x, prepend=0.0), r"np\.diff .* argument prepend"),
-        (lambda: np.add.reduce(x), r"np\.add\.reduce .* write x\.sum\(axis=0\)"),
+        (lambda: np.hypot.reduce(x), r"np\.hypot\.reduce is not defined"),
+        (lambda: np.add.reduceat(x, [0]), r"np\.add\.reduceat is not defined"),
+        (lambda: np.add.at(np.zeros(2), [0, 1], x), r"np\.add\.at .* write a \+ np\.bincount\("),
+        (lambda: np.add.reduce(x, dtype=np.float32), r"np\.add\.reduce .* argument dtype"),
+        (lambda: np.linalg.det(Array(np.eye(2))), r"np\.linalg\.det .*; inverses, determinants"),
+        (lambda: np.fft.rfft(x), r"np\.fft\.rfft .*; Fourier transforms have no rows"),
+        (lambda: np.compress([True, False], x, out=np.ones(1)), r"np\.compress .* argument out"),
+        (lambda: np.quantile(x, 0.5, weights=[1.0, 2.0]), r"np\.quantile .* argument weights"),
     ]:
         with pytest.raises(TypeError, match=message):
             f()
@@ -215,7 +224,7 @@ def test_elements_of_an_ndarray_cannot_be_nodes():
         c[0] = Value(1.0)
     with pytest.raises(ValueError, match="sequence") as error:
         c[0] = x[0]
-    assert "make c a list" in str(error.value.__cause__)
+    assert "make c a list and join it with stack(c)" in str(error.value.__cause__)
     with pytest.raises(
         TypeError, match=r"use its \.data, or join Arrays with stack or concatenate"
     ):
@@ -297,6 +306,96 @@ def test_an_array_of_numbers_beside_a_value_is_refused():
             f(Value(3.0), np.ones(2))
 
 
+NAMED_OTHERWISE = ["arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "conjugate", "deg2rad",
+                   "degrees", "fabs", "rad2deg", "radians", "rint"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMED_OTHERWISE)
+def test_methods_that_numpy_calls_for_arrays_of_values(name):
+    f, numbers = getattr(np, name), [1.25, 1.5] if name == "arccosh" else [0.25, -0.5]
+    xs = np.array([*map(Value, numbers)])
+    ys = f(xs)
+    assert all(type(y) is Value for y in ys)
+    assert [y.data for y in ys] == [f(x).data for x in xs]
+    np.testing.assert_allclose([y.data for y in ys], f(np.array(numbers)), rtol=1e-15)
+
+
+def test_docstrings_that_are_made_within_a_ufunc_cause_no_warning():
+    """The first use of a method makes its docstring, for which numbers out of its domain are tried."""
+
+    class Number:
+        def arccos(self):
+            return docstring(ELEMENTWISE["acos"], "acos")
+
+    with np.errstate(all="raise"):
+        np.arccos(np.array([Number()]))
+
+
+def test_statistics_of_arrays_of_values():
+    xs, a = (
+        np.array([[Value(1.0), Value(2.0)], [Value(5.0), Value(3.5)]]),
+        Array([[1.0, 2.0], [5.0, 3.5]]),
+    )
+    for f in (
+        np.std, np.var, lambda x: np.std(x, axis=0, ddof=1).sum(), lambda x: np.arctan2(x, x[0]).sum(),
+        lambda x: np.vecdot(x[0], x[1]), lambda x: np.mean(np.var(x, axis=1)),
+    ):  # fmt: skip
+        y, want = f(xs), f(a)
+        assert y.data == pytest.approx(want.data.item(), rel=1e-14)
+        slopes = engine.grad(y, xs.tolist())
+        np.testing.assert_allclose(slopes, engine.grad(want, a), rtol=1e-12)
+
+
+def test_statistics_of_one_value():
+    """They are those of one number."""
+    v = Value(-0.5)
+    for f in (
+        np.sum,
+        np.prod,
+        np.max,
+        np.min,
+        np.amax,
+        np.mean,
+        np.median,
+        np.average,
+        np.add.reduce,
+    ):
+        assert f(v) is v
+    for f in (np.std, np.var, np.ptp):
+        assert f(v).data == f(-0.5)
+        assert engine.grad(f(v), v) == 0.0
+    assert np.linalg.norm(v).data == 0.5
+    assert np.multiply.outer(v, v).data == 0.25
+    assert np.outer(v, v).shape == (1, 1)
+    with pytest.raises(TypeError, match=r"np\.hypot\.reduce is not defined for Values"):
+        np.hypot.reduce(v)
+    with pytest.raises(TypeError, match="to an int would leave the graph"):
+        np.trunc(np.array([v, v]))
+
+
+def test_unique_elements_and_their_places():
+    x = Array([3.0, 1.0, 3.0, 2.0])
+    out, *places = np.unique(x, True, True, True)
+    assert_same(out, [1.0, 2.0, 3.0])
+    for got, want in zip(places, np.unique(x.data, True, True, True)[1:], strict=True):
+        np.testing.assert_array_equal(got, want)
+    out[2].backward()
+    np.testing.assert_array_equal(x.grad, [1.0, 0.0, 0.0, 0.0])
+
+
+def test_quantiles_beside_nan_and_out_of_range():
+    x = Array([[1.0, np.nan], [2.0, 3.0]])
+    np.testing.assert_array_equal(
+        np.percentile(x, [0, 50], axis=1).data, np.percentile(x.data, [0, 50], axis=1)
+    )
+    for f in (
+        lambda: np.percentile(x, 101), lambda: np.quantile(x, -0.1), lambda: np.quantile(x[:0], 0.5),
+        lambda: np.quantile(x, 0.5, method="lower"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"expect shares in \[0, 1\], percentages"):
+            f()
+
+
 # --------------------------------------------------------------------------------- bounds and dtypes
 
 
@@ -306,6 +405,26 @@ def test_a_bound_that_is_none_is_no_bound(lo, hi):
     for node in (Value(-2.0), Value(2.0), Array([-2.0, 0.5, 2.0]), ConstantArray([2.0])):
         want = np.clip(node.data, lo if lo else -np.inf, hi if hi else np.inf)
         np.testing.assert_array_equal(node.clip(lo, hi).data, want)
+
+
+def test_bounds_by_the_names_of_numpy():
+    for x in (Value(-2.0), Array([-2.0, 0.5, 2.0]), Constant(2.0)):
+        for bounds in ({"min": -1.0}, {"max": 1.0}, {"min": -1.0, "max": 1.0}, {"max": None}):
+            lo, hi = bounds.get("min"), bounds.get("max")
+            want = np.clip(x.data, -np.inf if lo is None else lo, np.inf if hi is None else hi)
+            np.testing.assert_array_equal(x.clip(**bounds).data, want)
+            np.testing.assert_array_equal(np.clip(x, a_min=lo, a_max=hi).data, want)
+        np.testing.assert_array_equal(x.clip(0.0, max=1.0).data, np.clip(x.data, 0.0, 1.0))
+
+
+def test_rounding_to_decimals():
+    for x in (Value(-2.26), Constant(12.26), Array([-2.26, 0.55, 12.0])):
+        for decimals in (0, 1, -1):
+            want = np.round(x.data, decimals)
+            for got in (x.round(decimals), x.round(decimals=decimals), np.round(x, decimals)):
+                np.testing.assert_allclose(got.data, want, rtol=1e-15)
+    xs = np.round(np.array([Value(-2.26), Value(0.5)]), 1)
+    assert [x.data for x in xs] == pytest.approx([-2.3, 0.5])
 
 
 def test_an_array_of_a_dtype():

@@ -28,7 +28,7 @@ ARRAY, VALUE = Array([[1.0, 2.0]]), Value(2.0)
         (ARRAY, "median", r"write np\.median\(x\)"),
         (ARRAY, "isfinite", r"write np\.isfinite\(x\)"),
         (ARRAY, "vstack", r"write np\.vstack\(x\)"),
-        (VALUE, "arctan", r"write x\.atan\(\)"),
+        (ARRAY, "arctan", r"write x\.atan\(\)"),
     ],
 )
 def test_attributes_of_nodes(node, name, remedy):
@@ -190,9 +190,6 @@ def test_objects_in_place_of_others():
 
 
 def test_functions_of_arrays_of_objects():
-    """NumPy raises the errors, caused by ours."""
     xs = np.array([Value(1.0), Value(2.0)])
-    for f, remedy in ((np.std, "expect an Array"), (np.arctan, "x.atan()"), (np.rint, "x.round()")):
-        with pytest.raises(TypeError) as caught:
-            f(xs)
-        assert remedy in str(caught.value.__cause__)
+    with pytest.raises(AttributeError, match=r"'Value' object has no attribute 'dtype'; .* Array"):
+        np.percentile(xs, 50)

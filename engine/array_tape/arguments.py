@@ -12,6 +12,7 @@ import numpy as np
 from engine.array_tape.recording import ArrayRecording
 from engine.array_tape.steps import layout_of
 from engine.arrays.array import Array, ConstantArray
+from engine.support.arguments import check_unmasked
 
 
 class ArrayArguments:
@@ -67,6 +68,7 @@ class ArrayArguments:
         try:
             hash(x)
         except TypeError:
+            check_unmasked(x)
             raise TypeError(
                 "jit expects arguments that are Arrays, NumPy arrays, numbers, strings, or lists, "
                 f"tuples or dicts of these, got {describe_argument(x)}"

@@ -10,7 +10,13 @@ import numpy as np
 from engine.arrays.rules import format_setting
 from engine.node import Node
 from engine.rules import Op
-from engine.support.arguments import describe_object, describe_type, find_string_remedy
+from engine.support.arguments import (
+    MaskedElements,
+    check_unmasked,
+    describe_object,
+    describe_type,
+    find_string_remedy,
+)
 from engine.support.trees import leaves
 from engine.value import as_float
 
@@ -28,13 +34,16 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
     if type(x) is np.ndarray and (x.dtype in DTYPES if dtype is None else x.dtype == dtype):
         return x  # not `dtype in (None, ...)`: NumPy's float64 equals None
     if isinstance(x, Node):
-        raise TypeError(
-            f"{x!r} is already a node; use its .data, because Values and Arrays do not mix"
-        )
+        reason = "or x * 1.0 for a new node of the graph"
+        if not hasattr(x, "shape"):
+            reason = "because Values and Arrays do not mix"
+        raise TypeError(f"{x!r} is already a node; use its .data, {reason}")
     if hasattr(x, "_as_data"):  # an array under `jit`
         return x._as_data(dtype)
     try:
-        data = np.asarray(x)
+        data = as_ndarray(x)
+    except MaskedElements:
+        raise
     except (ValueError, TypeError):  # lists of unequal lengths, or of Arrays
         data = np.array(None)
     if data.dtype.kind == "O" and isinstance(x, Real):  # an int beyond 64 bits, a fraction
@@ -51,6 +60,14 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
     own = np.float32 if data.dtype.type is np.float32 else np.float64
     with np.errstate(all="ignore"):
         return data.astype(dtype or own, copy=False)
+
+
+def as_ndarray(x: Any) -> Any:
+    """Return anything that NumPy converts, such as a Series of pandas, as an array.
+
+    An array under `jit` stays one. Raises MaskedElements for a masked array.
+    """
+    return x if hasattr(x, "_as_data") else np.asarray(check_unmasked(x))
 
 
 def describe_elements(x: Any, data: np.ndarray) -> str:

@@ -19,8 +19,19 @@ import numpy as np
 from engine.arrays.array import Array
 from engine.arrays.functions import concatenate
 from engine.arrays.methods import gather, normalize_axis
-from engine.arrays.numpy_protocol import data_of, refused
+from engine.arrays.numpy_messages import refused
+from engine.arrays.numpy_protocol import data_of
+from engine.arrays.statistics import (
+    average,
+    bincount,
+    histogram,
+    median,
+    percentile,
+    quantile,
+    unique,
+)
 from engine.functions import logaddexp, maximum, minimum, where
+from engine.node import Node
 from engine.support.trees import leaves, map_leaves, replace_leaves
 
 # ------------------------------------------------------------------------------------------ ufuncs
@@ -56,6 +67,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "radians": lambda x: x * (math.pi / 180.0),
     "reciprocal": lambda x: 1.0 / x,
     "trunc": lambda x: truncate(x),
+    "vecdot": lambda x, y: vecdot(x, y),
 }
 
 # ---------------------------------------------------------------------------------------- elements
@@ -81,6 +93,17 @@ def sinc(x: Any) -> Any:
     return where(near, series, y.sin() / y)
 
 
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
+    shape: Any = None,
+) -> Any:  # fmt: skip
+    """Return an array filled with a number; an Array if the number is a node."""
+    like = np.full_like(data_of(a), 0.0, dtype, order, subok, shape)  # type: ignore[call-overload]
+    if isinstance(fill_value, Node):
+        return Array.lift(fill_value).astype(like.dtype).broadcast_to(like.shape)
+    return np.full_like(like, fill_value)
+
+
 def partition(a: Any, kth: Any, axis: int | None = -1) -> Array:
     def order(positions: np.ndarray, axis: int | None) -> np.ndarray:
         return np.take_along_axis(positions, np.argpartition(a.data, kth, axis), axis)
@@ -103,52 +126,6 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: 
     return np.moveaxis(start * (1.0 - weights) + stop * weights, 0, axis)
 
 
-# -------------------------------------------------------------------------------------- statistics
-
-
-def median(a: Any, axis: Any = None, keepdims: bool = False) -> Array:
-    """Return the middle element in sorted order, or the mean of the middle two; nan beside nan."""
-    rows, shape = join_axes("median", a, axis)
-    n = rows.shape[-1]
-    ordered = rows.sort()
-    middle = ordered[..., [(n - 1) // 2, n // 2]].mean(-1) if n else rows.mean(-1)
-    if n and (is_nan := ordered[..., -1].isnan()).any():
-        middle = where(is_nan, math.nan, middle)
-    return middle.reshape(shape) if keepdims else middle
-
-
-def join_axes(name: str, x: Any, axis: Any) -> tuple[Array, tuple[int, ...]]:
-    """Return x with one or several axes joined as the last, and its shape if they had length 1."""
-    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = [normalize_axis(name, x, i) for i in given]
-    kept = [i for i in range(x.ndim) if i not in axes]
-    lengths = [x.shape[i] for i in kept]
-    rows = x.transpose(*kept, *axes).reshape(*lengths, math.prod(x.shape[i] for i in axes))
-    return rows, tuple(1 if i in axes else length for i, length in enumerate(x.shape))
-
-
-def average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
-) -> Any:
-    """Return the mean, weighted by `weights`: numbers for one axis, or in the shape of a.
-
-    With `returned` it returns the sums of the weights, too.
-    """
-    x = Array.lift(a)
-    w = Array.lift(np.ones(x.shape, x.dtype) if weights is None else weights)
-    if w.shape != x.shape:
-        if axis is None or isinstance(axis, tuple) or w.shape != (x.shape[axis],):
-            raise ValueError(
-                f"np.average expects weights of shape {x.shape}, or as many numbers as there are "
-                f"along an axis, got shape {w.shape} and axis={axis!r}"
-            )
-        after = x.ndim - 1 - normalize_axis("average", x, axis)
-        w = w.reshape(-1, *[1] * after).broadcast_to(x.shape)
-    sums = w.sum(axis, keepdims)
-    mean = (x * w).sum(axis, keepdims) / sums
-    return (mean, sums) if returned else mean
-
-
 # ------------------------------------------------------------------------------------- differences
 
 
@@ -165,6 +142,7 @@ def gradient(f: Any, *spacing: float, axis: Any = None, edge_order: int = 1) -> 
     The spacing is one number, or one for each axis. Raises ValueError for coordinates, and for
     `edge_order=2`.
     """
+    f = Array.lift(f)
     axes = range(f.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     steps = (
         [1.0] * len(axes) if not spacing else spacing * len(axes) if spacing[1:] == () else spacing
@@ -176,6 +154,15 @@ def gradient(f: Any, *spacing: float, axis: Any = None, edge_order: int = 1) -> 
         )
     slopes = [differences(f, i, h) for i, h in zip(axes, steps, strict=True)]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:
+    """Return the integral along an axis, of straight lines between the points."""
+    rows = move_last(y, axis)
+    if x is not None:
+        x = Array.lift(x)
+        dx = diff(x if x.ndim == 1 else move_last(x, axis))
+    return ((rows[..., 1:] + rows[..., :-1]) * dx).sum(-1) / 2.0
 
 
 def differences(f: Any, axis: int, h: float) -> Array:
@@ -214,6 +201,16 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
     return (rows @ columns).reshape(*shape_x, *shape_y)
 
 
+def vecdot(x1: Any, x2: Any, axis: int = -1) -> Array:
+    return (move_last(x1, axis) * move_last(x2, axis)).sum(-1)
+
+
+def move_last(x: Any, axis: int) -> Any:
+    """Return an Array with an axis as its last."""
+    node: Any = Array.lift(x)
+    return np.moveaxis(node, axis, -1)
+
+
 def inner(a: Any, b: Any) -> Array:
     x, y = Array.lift(a), Array.lift(b)
     return tensordot(x, y, (-1, -1)) if x.ndim and y.ndim else x * y
@@ -246,50 +243,66 @@ def cross(
     return np.moveaxis(out, -1, axisc)
 
 
-OF_VALUES: dict[str, Callable[..., Any]] = {
+OF_BOTH: dict[str, Callable[..., Any]] = {
     "copy": lambda a, order="K", subok=False: a * 1.0,
     "fix": truncate,
+    "histogram": histogram,
     "nan_to_num": nan_to_num,
     "sinc": sinc,
 }
-FUNCTIONS = OF_VALUES | {
+OF_VALUES = OF_BOTH | {  # statistics of one number
+    **dict.fromkeys(("average", "max", "mean", "median", "min", "prod", "sum"), lambda a: a),
+    **dict.fromkeys(("ptp", "std", "var"), lambda a: a - a),
+}
+FUNCTIONS = OF_BOTH | {
     f.__name__: f
     for f in (
         average,
+        bincount,
         cross,
         diff,
+        full_like,
         gradient,
         inner,
         kron,
         linspace,
         median,
         partition,
+        percentile,
+        quantile,
         select,
         tensordot,
+        trapezoid,
+        unique,
+        vecdot,
     )
 }
 
 # ------------------------------------------------------------------ functions that move elements
 
-# By name: how many of the first arguments are Arrays, or nested lists of them.
-MOVES = dict.fromkeys(
+# By name: the places of the arguments that are Arrays, or nested lists of them.
+MOVES: dict[str, tuple[int, ...]] = dict.fromkeys(
     (
-        "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "column_stack", "delete",
-        "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack", "matrix_transpose", "moveaxis",
-        "resize", "rollaxis", "rot90", "vsplit", "vstack",
+        "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "broadcast_arrays",
+        "column_stack", "delete", "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack",
+        "matrix_transpose", "meshgrid", "moveaxis", "resize", "rollaxis", "rot90",
+        "take_along_axis", "vsplit", "vstack",
     ),
-    1,
+    (0,),
 )  # fmt: skip
-MOVES["append"] = 2
+MOVES |= {"append": (0, 1), "insert": (0, 2), "compress": (1,), "extract": (1,)}
 
 
 def move_elements(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return a NumPy function for Arrays: it moves the positions of the elements of all Arrays."""
-    signature, n = inspect.signature(f), MOVES[f.__name__]
-    names = list(signature.parameters)[:n]
+    signature = inspect.signature(f)
+    parameters = list(signature.parameters)
+    names = [parameters[i] for i in MOVES[f.__name__]]
 
     def move(*args: Any, **settings: Any) -> Any:
         bound = signature.bind(*args, **settings)
+        if bound.arguments.get("out") is not None:
+            raise refused(f.__name__, "out")
         given = [bound.arguments[name] for name in names]
         if bound.arguments.get("dtype") is not None:
             raise refused(f.__name__, "dtype")

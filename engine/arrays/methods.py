@@ -41,7 +41,7 @@ from engine.arrays.rules import (
     format_setting,
 )  # fmt: skip
 from engine.node import Node
-from engine.rules import ROUND, Op
+from engine.rules import Op
 from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves
 
@@ -90,11 +90,13 @@ class ArrayMethods(Node[np.ndarray]):
         return map(self.__getitem__, range(len(self)))
 
     __array_ufunc__, __array_function__ = array_ufunc, array_function
+    __pandas_priority__ = 5000  # operators of a Series and a DataFrame leave Arrays to this class
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(
             "NumPy would lose the graph of an Array; use its .data, or join Arrays with stack or "
-            "concatenate; the number of one element is x.item()"
+            "concatenate; the number of one element is x.item(); beside an object of another "
+            "library, write np.asarray(other)"
         )
 
     def __eq__(self, other: object) -> Any:
@@ -199,22 +201,6 @@ class ArrayMethods(Node[np.ndarray]):
         Array([0.5, 0.5])
         """
         return self.apply(SOFTMAX, self, axis=axis)
-
-    def round(self, decimals: int = 0) -> Self:
-        """Return the elements rounded to a number of decimals, or to tens for -1.
-
-        The gradient is 0. At a tie the even digit is chosen.
-
-        >>> from engine import Array
-        >>> Array([1.25, 1.5]).round(), Array([1.25, 1.5]).round(decimals=1)
-        (Array([1., 2.]), Array([1.2, 1.5]))
-        """
-        if not isinstance(decimals, Integral):
-            raise TypeError(f"round expects a whole number of decimals, got {decimals!r}")
-        scale = 10.0 ** abs(decimals)
-        if decimals > 0:
-            return (self * scale)._unary(ROUND) / scale
-        return (self / scale)._unary(ROUND) * scale if decimals else self._unary(ROUND)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
         """Return the index of the maximum as plain integers: the class that logits predict."""

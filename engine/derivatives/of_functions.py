@@ -12,7 +12,7 @@ from engine.derivatives.passes import differentiate, differentiate_as_graph
 from engine.functions import is_array
 from engine.graph import topological
 from engine.node import Node
-from engine.support.arguments import SeveralNumbers, format_count, numpy_type
+from engine.support.arguments import SeveralNumbers, format_count, is_array_like, numpy_type
 from engine.support.trees import leaves, map_leaves, replace_leaves
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
@@ -144,10 +144,13 @@ def depends_on(y: Node, inputs: frozenset[Node]) -> bool:
 
 def dtype_of_numbers(arguments: list[Any]) -> Any:
     """Return the dtype of numbers beside the arrays among the arguments; None without arrays."""
-    arrays = [x for x in arguments if is_array(x) or isinstance(x, numpy_type("ndarray"))]
+    arrays = [x for x in arguments if is_array(x) or has_axes(x)]
     if not arrays:
         return None
-    dtypes = {x.dtype for x in arrays if x.dtype.kind == "f"}
+    import numpy as np
+
+    dtypes = {x.dtype if is_array(x) else np.asarray(x).dtype for x in arrays}
+    dtypes = {dtype for dtype in dtypes if dtype.kind == "f"}
     return dtypes.pop() if len(dtypes) == 1 else float
 
 
@@ -161,11 +164,16 @@ def as_input(x: Any, dtype: Any = None) -> Node:
         if not x.constant:
             return x * 1.0
         x = x.data
-    if dtype is None and not isinstance(x, numpy_type("ndarray")):
+    if dtype is None and not has_axes(x):
         return Value(x)
     from engine.arrays.array import Array
 
-    return Array(x, dtype=None if hasattr(x, "dtype") else dtype)
+    return Array(x, dtype=None if has_axes(x) or hasattr(x, "dtype") else dtype)
+
+
+def has_axes(x: Any) -> bool:
+    """Return whether an argument is an array of NumPy or of another library, as `Array` accepts."""
+    return isinstance(x, numpy_type("ndarray")) or is_array_like(x)
 
 
 def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:

@@ -32,6 +32,15 @@ def is_real(x: object) -> TypeGuard[float]:
     return isinstance(x, Real) and not is_bool_or_duration(x)
 
 
+def is_array_like(x: object) -> bool:
+    """Return whether `x` has axes and NumPy converts it: an ndarray, a tensor of PyTorch, a Series.
+
+    Nodes and arrays under `jit` are not.
+    """
+    converts = hasattr(x, "__array__") and not (is_node(x) or hasattr(x, "_as_data"))
+    return converts and not isinstance(x, type) and getattr(x, "ndim", 0) > 0
+
+
 def is_node(x: object) -> bool:
     """Return whether `x` is a node of a graph."""
     return hasattr(x, "_dx") and hasattr(x, "inputs")
@@ -125,11 +134,31 @@ def check_writable(what: str, path: object, suffixes: Iterable[str], remedy: str
     return place
 
 
+def check_unmasked(x: Any) -> Any:
+    """Return `x`. Raises MaskedElements for a masked array of NumPy, or a list of them.
+
+    NumPy would convert it to an array with the masked numbers. A masked array without masked
+    elements is accepted.
+    """
+    masked = numpy_type("MaskedArray", "numpy.ma")
+    if not masked:
+        return x
+    for part in x if isinstance(x, list | tuple) else (x,):
+        if isinstance(part, masked) and (count := part.mask.sum()):
+            raise MaskedElements(
+                f"expected an array without a mask, got a masked array m with "
+                f"{format_count(int(count), 'masked element')}; fill them with m.filled(0.0), "
+                "leave them out with m.compressed(), or choose with where(m.mask, y, m.filled(0.0))"
+            )
+    return x
+
+
 # ----------------------------------------------------------------------------- numbers of Values
 
 
 def check_real(x: Any) -> float:
     """Return a real number as a float. Raises TypeError with the remedy for anything else."""
+    check_unmasked(x)
     is_scalar = isinstance(x, numpy_type("ndarray")) and x.ndim == 0 and x.dtype.kind in "fiub"
     is_duration = isinstance(x, numpy_type("timedelta64"))
     if is_scalar or ((isinstance(x, Real) or is_bool(x)) and not is_duration):
@@ -137,8 +166,15 @@ def check_real(x: Any) -> float:
             return float(x)
         except OverflowError:
             return math.inf if x >= 0 else -math.inf
-    error = SeveralNumbers if isinstance(x, numpy_type("ndarray")) else TypeError
+    is_array = is_array_like(x) or isinstance(x, numpy_type("ndarray"))
+    error = SeveralNumbers if is_array else TypeError
     raise error(f"a Value holds one real number, got {describe_object(x)}")
+
+
+class MaskedElements(TypeError):
+    """The error for a masked array, whose masked numbers would be used."""
+
+    __module__ = "stepgrad"
 
 
 class SeveralNumbers(TypeError):
@@ -217,6 +253,9 @@ def describe_object(x: object) -> str:
         return f"the complex number {x!r}; take its .real or .imag"
     if isinstance(x, numpy_type("ndarray")):
         return f"an array of shape {x.shape}; use Array, or make one Value per element"
+    if is_array_like(x):
+        shape = tuple(getattr(x, "shape", ()))
+        return f"{describe_type(x)} of shape {shape}; use Array, or make one Value per element"
     if isinstance(x, list | tuple | dict | set):
         return f"a {type(x).__name__} of {len(x)}; make one Value per element"
     if is_node(x):

@@ -20,7 +20,8 @@ def conversion_error(node: Any, kind: str, frame: FrameType) -> TypeError:
 def find_remedy(node: Any, frame: FrameType) -> str:
     """Return what to write in place of the expression that converts a node."""
     if opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR":
-        return "for c[0] = x, make c a list: an ndarray holds numbers"
+        join = " and join it with stack(c)" if hasattr(node, "shape") else ""
+        return f"for c[0] = x, make c a list{join}: an ndarray holds numbers"
     name = find_called_name(frame)
     if name == "round" or hasattr(math, name):
         instead = OPERATORS.get(name) or (hasattr(type(node), name) and f"x.{name}()")

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
+from math import pi
 from opcode import opmap
+from operator import methodcaller, pos
 from typing import Any, NoReturn, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,7 +46,7 @@ ATTRIBUTES = {
         "from stepgrad.draw import draw; draw(node) returns a picture",
     ),
     "step": "from stepgrad.draw import step; step(node) returns a page of steps",
-    "conjugate": "a node is real; np.std and np.var expect an Array, not an ndarray of objects",
+    "dtype": "a Value is one number; write Array(...) for functions of NumPy such as np.percentile",
     **{f"arc{name}": f"write x.a{name}()" for name in ("sin", "cos", "tan")},
     **{f"arc{name}": f"write x.a{name}()" for name in ("sinh", "cosh", "tanh")},
     "arctan2": "write x.atan2(y)",
@@ -56,6 +58,15 @@ ATTRIBUTES = {
     ),
 }
 
+# Methods of a Value that NumPy calls for the elements of an array of objects.
+FOR_NUMPY: dict[str, Callable[..., Any]] = {
+    **{f"arc{name}": methodcaller(f"a{name}") for name in ("sin", "cos", "tan")},
+    **{f"arc{name}": methodcaller(f"a{name}") for name in ("sinh", "cosh", "tanh")},
+    "arctan2": lambda y, x: y.atan2(x), "rint": methodcaller("round"), "fabs": abs,
+    "conjugate": pos,
+    **dict.fromkeys(("deg2rad", "radians"), lambda x: x * (pi / 180.0)),
+    **dict.fromkeys(("rad2deg", "degrees"), lambda x: x * (180.0 / pi)),
+}  # fmt: skip
 
 # The methods of PyTorch's tensors that nodes have under another name.
 METHODS = {
@@ -100,6 +111,12 @@ FUNCTIONS = {
     "compile": "jit",
     "jacfwd": "jacobian", "jacrev": "jacobian", "optim": "nn.optim",
 }  # fmt: skip
+
+
+def find_for_numpy(node: Any, name: str) -> Callable[..., Any] | None:
+    """Return the method that NumPy calls for a Value in an array of objects, or None."""
+    f = None if hasattr(type(node), "shape") else FOR_NUMPY.get(name)
+    return f and partial(f, node)
 
 
 def describe_missing(node: Any, name: str) -> str:

@@ -1,6 +1,7 @@
 """Docstrings of the methods of nodes, made from their rows."""
 
 import re
+import sys
 from math import isfinite, isnan
 from typing import Any
 
@@ -39,10 +40,23 @@ def docstring(op: Op, name: str) -> str:
         lines += [f"Derivative for {x}: {slope}" for x, slope in zip(letters, slopes, strict=True)]
     words = set(re.findall(r"\w+", " ".join([formula(op.forward), *slopes])))
     notes = ["out is the result."] * ("out" in words)
-    notes += ["A bound of None is no bound."] * bool(UNBOUNDED.keys() & set(letters))
+    bounds = "A bound of None is no bound. Bounds may be named min and max, and one left out."
+    notes += [bounds] * bool(UNBOUNDED.keys() & set(letters))
     if helpers := sorted(words & HELPERS - {op.name}):
         notes += [f"engine.formulas defines {', '.join(helpers)}."]
-    return "\n".join([*lines, *kinks(op), *notes, "", *example(op, name)])
+    lines += [*kinks(op), *notes, "", *example(op, name)]
+    clear_float_flags()
+    return "\n".join(lines)
+
+
+def clear_float_flags() -> None:
+    """Clear the processor's flags for invalid operations, which the probes have set.
+
+    NumPy would report them if it was NumPy that called the method, for an array of Values. A ufunc
+    clears them when it starts.
+    """
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].add(0.0, 0.0)
 
 
 def formula(f: Any) -> str:
