@@ -25,11 +25,12 @@ from engine.functions import (
     xlogy,
 )
 from engine.graph import Sent, Step, topological, walk
+from engine.node import Absent, Node
 from engine.rules import Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import Outputs, VectorOp
 from engine.support import lazy
-from engine.support.other_names import FUNCTIONS
+from engine.support.other_names import ATTRIBUTES, FUNCTIONS
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning
 
@@ -63,6 +64,9 @@ if TYPE_CHECKING:
     from engine.watch.origin import Origin, record_origins
     from engine.watch.paths import Explanation, Path, explain
     from engine.watch.wrong_passes import Mistake, mistakes
+
+for _name in ATTRIBUTES:  # reading and assigning them is answered
+    setattr(Node, _name, Absent(_name))
 
 __version__ = "0.1.0"
 __all__ = [

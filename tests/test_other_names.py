@@ -1,5 +1,6 @@
 """Names of other libraries are answered with ours: attributes, methods, keywords, classes."""
 
+import copy
 import inspect
 import re
 from importlib.util import find_spec
@@ -9,8 +10,8 @@ import pytest
 
 import engine
 import nn
-from engine import Array, Value, concatenate, flip, logsumexp, softmax, stack
-from engine.support.other_names import ARRAY_METHODS, FUNCTIONS, METHODS
+from engine import Array, Constant, Value, concatenate, flip, logsumexp, softmax, stack
+from engine.support.other_names import ARRAY_METHODS, ATTRIBUTES, FUNCTIONS, METHODS
 from nn import MLP, losses, optim, other_names, schedules, vector
 
 ARRAY, VALUE = Array([[1.0, 2.0]]), Value(2.0)
@@ -35,6 +36,44 @@ def test_attributes_of_nodes(node, name, remedy):
     assert not hasattr(node, name)
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'; {remedy}"):
         getattr(node, name)
+
+
+@pytest.mark.parametrize("node", [VALUE, ARRAY, Constant(1.0)], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("name", [name for name in ATTRIBUTES if name != "item"])  # of Arrays
+def test_reading_and_assigning_an_attribute_have_one_answer(node, name):
+    for access in (getattr, delattr, lambda node, name: setattr(node, name, 0.0)):
+        with pytest.raises(AttributeError, match=re.escape(ATTRIBUTES[name])) as error:
+            access(node, name)
+        assert (error.value.name, error.value.obj) == (name, node)
+    for kind in (node, type(node)):
+        assert not hasattr(kind, name)
+        assert name not in dir(kind)
+
+
+def test_a_subclass_may_have_the_attributes_of_other_libraries():
+    class Weight(Value):
+        __slots__ = ("m",)
+
+    class Named(Value):
+        step = 3
+
+        def __init__(self, data, name):
+            super().__init__(data)
+            self.name, self.m = name, 0.0
+
+    assert not hasattr(Weight(1.0), "m")
+    assert "m" in dir(Weight)
+    assert "m" not in dir(Named)
+    assert "item" in dir(ARRAY)
+    weight, named = Weight(1.0), Named(1.0, "w")
+    weight.m = 0.5
+    assert (weight.m, named.name, named.m, named.step) == (0.5, "w", 0.0, 3)
+    assert copy.copy(named).name == "w"
+    assert "name" in vars(named)
+    del named.name
+    for access in (getattr, delattr):
+        with pytest.raises(AttributeError, match=r"the name of a node is its \.label"):
+            access(named, "name")
 
 
 @pytest.mark.parametrize("name", ["lable", "polyfit", "ndarray", "nansum_"])

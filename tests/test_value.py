@@ -583,18 +583,6 @@ def test_functions_and_other_names_of_methods_are_answered(name, here):
         getattr(x, name)
 
 
-def test_the_backward_function_of_micrograd_cannot_be_assigned():
-    with pytest.raises(AttributeError, match=r"define an operation with Op\("):
-        Value(2.0)._backward = lambda: None
-
-
-@pytest.mark.parametrize("name", ["m", "v"])
-def test_parameters_have_no_room_for_the_state_of_an_optimizer(name):
-    assert name not in {*dir(Value), *dir(Array), *dir(Value(2.0))}
-    with pytest.raises(AttributeError, match="keep it in a dict"):
-        setattr(Value(2.0), name, 0.0)
-
-
 def test_an_unknown_attribute_is_python_s_error():
     x = Value(2.0)
     with pytest.raises(AttributeError, match=r"^'Value' object has no attribute 'lable'$") as error:

@@ -52,7 +52,7 @@ ATTRIBUTES = {
     "arctan2": "write x.atan2(y)",
     "rint": "write x.round()",
     **dict.fromkeys(
-        ("m", "v", "velocity", "momentum"),
+        ("m", "v", "vel", "velocity", "momentum", "momentum_buffer", "exp_avg", "exp_avg_sq"),
         "a node has no room for an optimizer's state: keep it in a dict, as in "
         "m = {p: 0.0 for p in parameters}",
     ),
