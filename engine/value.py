@@ -59,7 +59,13 @@ class Value(Node[float]):
         label: "Iterable[Value | SupportsFloat]",  # the inputs
         derivatives: Sequence[SupportsFloat],
     ): ...
-    def __init__(self, data: SupportsFloat, label: Any = None, derivatives: Any = None):
+    def __init__(
+        self, data: SupportsFloat, label: Any = None, derivatives: Any = None, **others: Any
+    ):
+        if others:
+            from engine.support.other_names import refuse_others
+
+            refuse_others(Value.__init__, type(self).__name__, others)
         self._data = as_float(data)
         self._grad = 0.0
         self.op = self._x = self._y = self._dx = self._dy = None

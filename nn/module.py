@@ -9,11 +9,12 @@ from engine.node import Node
 from engine.support.arguments import check_unmasked, is_bool, is_real, numpy_type
 from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
+from engine.support.other_names import answer_keywords
 from engine.watch.hooks import condition
 from engine.watch.scopes import scoped
 from nn.arguments import check_flag, check_mapping
 from nn.keywords import answer_constructor
-from nn.other_names import ATTRIBUTES
+from nn.other_names import ATTRIBUTES, PARAMETERS
 from nn.predictions import predict
 from nn.search import DeepSearch, Search, is_of_user
 
@@ -83,7 +84,7 @@ class Module:
         def __getattr__(self, name: str) -> Any:
             """Raise AttributeError, with the counterpart of a name of another library."""
             remedy = ATTRIBUTES.get(name) or describe_conversion(self, name)
-            if remedy:
+            if remedy := remedy or describe_parameter(self, name):
                 text = f"{type(self).__name__!r} object has no attribute {name!r}; {remedy}"
                 raise AttributeError(text, name=name, obj=self)
             return object.__getattribute__(self, name)  # raises the error, also of a property
@@ -134,6 +135,7 @@ class Module:
         """Return the NumPy Generators of the model, such as a dropout layer's, by path."""
         return {path: part for path, part in find_parts(self) if is_generator(part)}
 
+    @answer_keywords
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to 0."""
         for parameter in self.parameters():
@@ -302,6 +304,14 @@ def describe_conversion(module: Module, name: str) -> str:
     if hasattr(type(module), other):
         return f"it is a module of {kind} already"
     return f"only modules of nn.{others} with a counterpart of {kind} have it"
+
+
+def describe_parameter(module: Module, name: str) -> str:
+    """Return what the weights or biases of a layer are called; "" for any other name."""
+    own = [here for here in PARAMETERS.get(name, ()) if here in vars(module)]
+    if own or name not in PARAMETERS or is_of_user(type(module)):
+        return "".join([f"write .{here}" for here in own])
+    return "its parts have them: named_parameters() returns all parameters by path"
 
 
 def find_conversion(module: Module, state: Mapping[str, object]) -> str:

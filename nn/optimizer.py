@@ -10,6 +10,7 @@ from weakref import ref
 from engine import graph
 from engine.node import Node
 from engine.support.freezing import CHANGES
+from engine.support.other_names import answer_keywords
 from engine.watch.gradient_warnings import WAITING, warn
 from engine.watch.state import describe_leaf, has_gradient
 from nn.arguments import (
@@ -236,6 +237,7 @@ class Optimizer:
             if names:
                 warn_of_unmoved(list(names.values()), has_model=has_model)
 
+    @answer_keywords
     def zero_grad(self) -> None:
         """Set all gradients to 0. Call it before `backward()`, which adds to them."""
         for p in self.parameters:

@@ -46,6 +46,10 @@ ATTRIBUTES = {  # of the modules of other libraries
     **dict.fromkeys(("save", "save_weights"), "write nn.save(path, model)"),
     **dict.fromkeys(("load", "load_weights"), "write nn.load(path, model)"),
 }
+PARAMETERS = {  # attributes of layers, with those here of which a layer has at most one
+    **dict.fromkeys(("w", "W", "kernel", "coef_", "weight", "weights"), ("weights", "weight")),
+    **dict.fromkeys(("b", "biases", "intercept_", "bias"), ("bias",)),
+}
 OPTIMIZERS = {
     "RMSProp": "RMSprop", "AdaGrad": "Adagrad", "lr_scheduler": "nn.schedules",
     **dict.fromkeys(("clip_grad_norm_", "clip_grad_value_"), "clip_grad_norm or clip_grad_value"),
@@ -72,6 +76,40 @@ NETWORKS = {
     "Dense": "vector.Dense", "Parameter": "Value or Array",
     "functional": "nn.losses and the methods of nodes", "Adam": "optim.Adam", "SGD": "optim.SGD",
     **{name: f"write from stepgrad.draw import {name}" for name in ("draw", "step")},
+}  # fmt: skip
+
+
+# The values of arguments such as `loss="bce"`, in lower case, by the kind that messages name.
+VALUES = {
+    "loss": {name.lower(): here.removeprefix("losses.") for name, here in LOSSES.items()}
+    | {
+        "l2": "mse", "l1": "mae", "nll": "cross_entropy", "log_loss": "cross_entropy",
+        **dict.fromkeys(
+            ("categorical_crossentropy", "sparse_categorical_crossentropy", "crossentropy", "ce"),
+            "cross_entropy",
+        ),
+        "binary_crossentropy": "binary_cross_entropy", "bce_with_logits": "binary_cross_entropy",
+        "squared_error": "mse", "absolute_error": "mae", "smooth_l1": "huber",
+    },
+    "metric": dict.fromkeys(
+        ("acc", "accuracy_score", "binary_accuracy", "categorical_accuracy", "score"), "accuracy"
+    ),
+    "activation": {
+        **dict.fromkeys(("none", "identity", "id", ""), "linear"),
+        **dict.fromkeys(("logistic", "expit"), "sigmoid"),
+        "swish": "silu", "lrelu": "leaky_relu", "arctan": "atan", "exponential": "exp",
+    },
+    "init": {
+        **dict.fromkeys(("kaiming", "he", "kaiming_normal_"), "he_normal"),
+        **dict.fromkeys(("xavier", "glorot", "glorot_normal", "xavier_normal_"), "xavier_normal"),
+        "kaiming_normal": "he_normal", "kaiming_uniform": "he_uniform", "random": "normal",
+        "kaiming_uniform_": "he_uniform", "glorot_uniform": "xavier_uniform",
+        "random_normal": "normal", "random_uniform": "uniform",
+    },
+    "optimizer": dict.fromkeys(("gd", "gradient_descent", "momentum"), "sgd"),
+    "schedule": {name.lower(): here.removeprefix("schedules.") for name, here in SCHEDULES.items()}
+    | {"step": "step_decay", "cosine_annealing": "cosine", "plateau": "reduce_on_plateau"},
+    "norm": {"rms": "rms_norm", "layer": "layer_norm", "ln": "layer_norm"},
 }  # fmt: skip
 
 

@@ -225,6 +225,7 @@ class Array(ArrayMethods):
 
     # ---------------------------------------------------------------------------- the backward pass
 
+    @answer_keywords
     def backward(self) -> None:
         """Fill `.grad` of every node under this Array with d self / d node.
 
@@ -359,6 +360,7 @@ class ConstantArray(Array):
     __slots__ = ()
     constant = True
 
+    @answer_keywords
     def __init__(
         self, data: "ArrayLike", label: str | None = None, *, dtype: "DTypeLike | None" = None
     ):
