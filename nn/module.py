@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
+FILL = "nn.load fills a model: build it as it was saved, then call nn.load(path, model)"
 MOST_PROBLEMS = 20  # in one message
 Column: TypeAlias = tuple[str, Any, Any, str]  # path, weights, biases, activation
 
@@ -293,6 +294,14 @@ class Module:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def check_module(user: str, model: Any) -> Module:
+    """Return a model. Raises TypeError for anything that is not a Module."""
+    if isinstance(model, Module):
+        return model
+    remedy = f"; {FILL}" if type(model).__name__ == "Checkpoint" else ""
+    raise TypeError(f"{user} expects a Module such as nn.MLP(2, [16, 1]), got {model!r}{remedy}")
 
 
 def describe_conversion(module: Module, name: str) -> str:

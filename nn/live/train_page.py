@@ -18,7 +18,7 @@ from nn.live.data import RecordedTraining, convert_model, record_training
 from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
 from nn.live.overlay import OpenView
-from nn.module import Module
+from nn.module import Module, check_module
 from nn.objective import Loss, Penalty
 from nn.predictions import takes_batches
 from nn.schedules import Schedule
@@ -102,8 +102,7 @@ def train_page(
     <training page of MLP(2, [16, 16, 1], 'tanh'); save it with .save('training.html')>
     >>> page.save("moons.html")  # doctest: +SKIP
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"train_page expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
+    check_module("train_page", model)
     look_up("theme", {"auto": 0, "light": 0, "dark": 0}, theme)
     is_array_model = takes_batches(model)
     if is_array_model and not (hasattr(model, "to_scalar") and isinstance(optimizer, str)):
