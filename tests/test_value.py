@@ -1,8 +1,10 @@
 """`Value` for its users: arguments, results and errors."""
 
+import copy
 import inspect
 import math
 import operator
+import pickle
 from decimal import Decimal
 from fractions import Fraction
 
@@ -16,6 +18,7 @@ from engine import (
     Constant,
     ManyOp,
     Op,
+    Tape,
     Value,
     dot,
     grad,
@@ -536,8 +539,15 @@ def test_a_node_made_from_its_derivatives_has_no_formula():
     """Second derivatives would be wrong, so they raise; other inputs are noticed as stale."""
     x = Value(2.0)
     out = Value(4.0, [x], [4.0])
-    with pytest.raises(TypeError, match="has no formula; define the operation with Op"):
-        grad(out, x, create_graph=True)
+    remedy = r"has no formula; define the operation with Op\(name, formula, \*derivatives\)"
+    for use in (lambda: grad(out, x, create_graph=True), lambda: Tape(out)):
+        with pytest.raises(TypeError, match=f"{remedy}$"):
+            use()
+    with pytest.raises(
+        TypeError, match=rf"^a graph cannot be saved: .* {remedy}, .* TABLE\[name\]"
+    ):
+        pickle.dumps(out)
+    assert copy.copy(out).op is out.op
     x.data = 3.0
     assert out._outdated(0)
 

@@ -421,11 +421,11 @@ def check_row(
 
 def not_for_arrays(op: Op, problem: Exception) -> TypeError:
     """Return the error for a row with an `if`, or with a function of single numbers."""
-    return TypeError(
-        f"row {op.name!r} does not run on arrays: {describe_failure(problem)}; write it with the "
-        "functions of engine.arithmetic (from engine.arithmetic import exp, where), and "
-        "where(condition, x, y) in place of if"
+    remedy = (
+        "write it with the functions of engine.arithmetic (from engine.arithmetic import exp, "
+        "where), and where(condition, x, y) in place of if"
     )
+    return TypeError(f"row {op.name!r} does not run on arrays: {describe_failure(problem, remedy)}")
 
 
 # ----------------------------------------------------------------- rows on Arrays, for derivatives
