@@ -1,7 +1,7 @@
 """`Module`, the base class of models: it finds, names, saves and counts their parameters."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -326,8 +326,12 @@ def describe_parameter(module: Module, name: str) -> str:
 def find_conversion(module: Module, state: Mapping[str, object]) -> str:
     """Return how to convert a state that is of Values where a network of Arrays is, or vice versa.
 
-    Returns "" for a module that has no counterpart, and for a state of the same kind.
+    Returns "" for a module that has no counterpart, for a state of the same kind, and for one with
+    another count of numbers.
     """
+    own = [node.data for node in module.named_state().values()]
+    if count_numbers(own) != count_numbers(state.values()):
+        return ""
     is_array = {hasattr(data, "dtype") for data in state.values()}
     if hasattr(module, "to_scalar") and is_array == {False}:
         return (
@@ -340,6 +344,10 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
             "load it into the network of Arrays, then call its to_scalar()"
         )
     return ""
+
+
+def count_numbers(parts: Iterable[Any]) -> int:
+    return sum([getattr(part, "size", 1) for part in parts])
 
 
 def format_counts(trainable: int = 0, frozen: int = 0) -> str:
