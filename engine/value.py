@@ -85,13 +85,6 @@ class Value(Node[float]):
         if nodes:
             make_result(self, nodes, tuple(map(as_float, derivatives)), observed=observed)
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Replace the fast methods, which require exact Values, with the general ones."""
-        super().__init_subclass__(**options)
-        for name in methods.FAST:
-            if next(kind for kind in cls.__mro__ if name in vars(kind)) is Value:
-                methods.LazyMethod(cls, name, lambda name: getattr(methods.Methods, name))
-
     @property
     def data(self) -> float:
         """The float. Assigning to it does not change graphs that were already computed from it."""
