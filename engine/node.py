@@ -190,7 +190,15 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         return self.lift(self._data)
 
     def zero_grad(self) -> None:
-        """Set `.grad` to 0."""
+        """Set `.grad` to 0.
+
+        >>> from engine import Value
+        >>> x = Value(3.0)
+        >>> (x * x).backward()
+        >>> x.zero_grad()
+        >>> x.grad
+        0.0
+        """
         self.grad = 0.0  # type: ignore[assignment] # fills an Array
 
     def __getattr__(self, name: str) -> Any:
@@ -234,7 +242,12 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         return (self / scale)._unary(ROUND) * scale if decimals else self._unary(ROUND)
 
     def isnan(self) -> Any:
-        """Return whether the number is nan, as a bool; for an Array an array of bools."""
+        """Return whether the number is nan, as a bool; for an Array an array of bools.
+
+        >>> from engine import Value
+        >>> Value(-1.0).log().isnan()
+        True
+        """
         return self.data != self.data
 
     def __divmod__(self, other: Any) -> tuple[Self, Self]:
@@ -286,9 +299,24 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Any:
+        """Compare the data with a number or an array; nodes are equal only to themselves.
+
+        Two nodes with the same data are therefore different keys of a dict.
+
+        >>> from engine import Value
+        >>> x = Value(2.0)
+        >>> x == 2.0, x == x, x == Value(2.0), x.data == Value(2.0).data
+        (True, True, False, True)
+        """
         return self.data == other if is_data(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
+        """Return the opposite of `==`.
+
+        >>> from engine import Value
+        >>> Value(2.0) != 2.0, Value(2.0) != Value(2.0)
+        (False, True)
+        """
         return self.data != other if is_data(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Any:

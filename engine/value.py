@@ -132,7 +132,14 @@ class Value(Node[float]):
 
     @staticmethod
     def lift(x: "Value | SupportsFloat") -> "Value":
-        """Return `x` if it is a Value, else a constant with this number."""
+        """Return `x` if it is a Value, else a constant with this number.
+
+        Raises TypeError for anything else.
+
+        >>> x = Value(2.0)
+        >>> Value.lift(3), Value.lift(x) is x
+        (Constant(3.0), True)
+        """
         if type(x) is float:
             return Constant(x)
         if isinstance(x, Value):
@@ -171,7 +178,12 @@ class Value(Node[float]):
     def apply(op: Op, *args: Any) -> Any:
         """Return the node of `op` applied to nodes and numbers.
 
-        Results of a user's row are converted to floats. Raises TypeError if `op` is not a row.
+        Results of a user's row are converted to floats. Raises TypeError if `op` is not a row, or
+        for another number of arguments.
+
+        >>> from engine.rules import TABLE
+        >>> Value.apply(TABLE["hypot"], Value(3.0), 4.0)
+        Value(5.0)
         """
         if not isinstance(op, Op) or hasattr(op, "pull"):
             raise TypeError(f"Value.apply expects an Op, a row of engine.rules, got {op!r}")

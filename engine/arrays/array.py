@@ -165,7 +165,13 @@ class Array(ArrayMethods):
 
     @staticmethod
     def lift(x: "Array | ArrayLike") -> "Array":
-        """Return `x` as a node: itself, or a constant for numbers."""
+        """Return `x` as a node: itself, or a constant for numbers.
+
+        Raises TypeError for non-numeric data.
+
+        >>> Array.lift([1.0, 2.0])
+        ConstantArray([1., 2.])
+        """
         return x if isinstance(x, Array) else ConstantArray(x)
 
     def _data_of(self, other: Any) -> np.ndarray:
@@ -178,7 +184,13 @@ class Array(ArrayMethods):
     def apply(op: Op, *args: Any, **settings: Any) -> "Array":
         """Return the node of `op` over Arrays, plain arrays and numbers.
 
-        The node keeps its inputs and, for the backward pass, their data as they are now.
+        The node keeps its inputs and, for the backward pass, their data as they are now. Settings
+        are those of the row, such as `axis`. Raises TypeError for anything but a row for Arrays and
+        for another number of arguments, and ValueError for incompatible shapes.
+
+        >>> from engine.rules import TABLE
+        >>> Array.apply(TABLE["hypot"], Array([3.0, 6.0]), [4.0, 8.0])
+        Array([ 5., 10.])
         """
         op, args, settings = check_row(op, args, settings)
         if hooks.reading and (read := graph.observer.override("read_settings")):
