@@ -97,7 +97,12 @@ class Module:
         object.__setattr__(self, name, x)
 
     def parameters(self) -> list[Node]:
-        """Return the parameters: all leaf nodes that are not constants."""
+        """Return the parameters: all leaf nodes that are not constants.
+
+        >>> from nn import Neuron
+        >>> Neuron(2, init="zeros").parameters()
+        [Value(0.0, 'w0'), Value(0.0, 'w1'), Value(0.0, 'b')]
+        """
         nodes = [part for _, part in find_parts(self) if isinstance(part, Node)]
         return [node for node in nodes if not node.constant]
 
@@ -125,6 +130,10 @@ class Module:
         """Return the parameters and the constants by path.
 
         Raises ValueError if two of them have the same path.
+
+        >>> from nn import vector
+        >>> list(vector.BatchNorm(2).named_state())
+        ['gamma', 'beta', 'running_mean', 'running_variance']
         """
         state: dict[str, Node] = {}
         for path, part in find_parts(self):
@@ -133,24 +142,48 @@ class Module:
         return state
 
     def generators(self) -> dict[str, "np.random.Generator"]:
-        """Return the NumPy Generators of the model, such as a dropout layer's, by path."""
+        """Return the NumPy Generators of the model, such as a dropout layer's, by path.
+
+        >>> from nn import vector
+        >>> list(vector.Sequential(vector.Dense(2, 3), vector.Dropout(rng=0)).generators())
+        ['modules.1.rng']
+        """
         return {path: part for path, part in find_parts(self) if is_generator(part)}
 
     @answer_keywords
     def zero_grad(self) -> None:
-        """Set the gradients of all parameters to 0."""
+        """Set the gradients of all parameters to 0. `backward()` adds to them.
+
+        >>> from nn import Neuron
+        >>> model = Neuron(1, "linear", init="zeros")
+        >>> model([2.0]).backward()
+        >>> model.zero_grad()
+        >>> [p.grad for p in model.parameters()]
+        [0.0, 0.0]
+        """
         for parameter in self.parameters():
             parameter.zero_grad()
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` to `mode` in this module and all submodules, and return the module."""
+        """Set `training` to `mode` in this module and all submodules, and return the module.
+
+        >>> from nn import vector
+        >>> model = vector.Sequential(vector.Dense(2, 3), vector.Dropout())
+        >>> model.train(False).modules[1].training, model.train().modules[1].training
+        (False, True)
+        """
         mode = check_flag("mode", mode)
         for module in self.named_modules().values():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set `training` to False in this module and all submodules, and return the module."""
+        """Set `training` to False in this module and all submodules, and return the module.
+
+        >>> from nn import vector
+        >>> vector.Dropout(rng=0).eval()([[1.0, 2.0]])  # it drops nothing in evaluation mode
+        ConstantArray([[1., 2.]])
+        """
         return self.train(False)
 
     def freeze(self) -> Self:
@@ -174,6 +207,11 @@ class Module:
         """Make the frozen parameters of this module trainable again, and return the module.
 
         An optimizer moves them if it was made before they were frozen.
+
+        >>> from nn import Neuron
+        >>> model = Neuron(2).freeze()
+        >>> len(model.parameters()), len(model.unfreeze().parameters())
+        (0, 3)
         """
         for _, part in find_parts(self):
             if isinstance(part, Node) and is_frozen(part):
@@ -198,7 +236,12 @@ class Module:
         return predict(self, X, kind)
 
     def state_dict(self) -> dict[str, "float | np.ndarray"]:
-        """Return copies of the data of all parameters and constants by path."""
+        """Return copies of the data of all parameters and constants by path.
+
+        >>> from nn import Neuron
+        >>> Neuron(2, init="zeros").state_dict()
+        {'weights.0': 0.0, 'weights.1': 0.0, 'bias': 0.0}
+        """
         return {path: copy.copy(node.data) for path, node in self.named_state().items()}
 
     def load_state_dict(self, state: "Mapping[str, ArrayLike]") -> None:

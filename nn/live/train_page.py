@@ -156,6 +156,10 @@ class TrainPage:
       such as "layers[0], neuron 1". It returns the interface of that stepper, whose `names()`,
       `get(name)` and `set(name, number)` `engine.draw.step` describes. `close()` returns to the
       training.
+
+    >>> from nn import MLP, data
+    >>> train_page(MLP(2, [4, 1], rng=0), *data.moons(50, rng=0), loss="mse")
+    <training page of MLP(2, [4, 1], 'relu'); save it with .save('training.html')>
     """
 
     def __init__(
@@ -177,7 +181,14 @@ class TrainPage:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page, an .html file, and return its path."""
+        """Write the page, an .html file, and return its path.
+
+        Raises ValueError for another suffix and FileNotFoundError if the folder does not exist.
+
+        >>> from nn import MLP, data
+        >>> page = train_page(MLP(2, [4, 1], rng=0), *data.moons(50, rng=0), loss="mse")
+        >>> page.save("moons.html")  # doctest: +SKIP
+        """
         path = check_writable("a training page", path, (".html", ".htm"))
         path.write_text(self.html, "utf-8")
         return path
