@@ -26,7 +26,7 @@ from engine.functions import (
 )
 from engine.graph import Sent, Step, topological, walk
 from engine.node import Absent, Node
-from engine.rules import Op
+from engine.rules import ELEMENTWISE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import Outputs, VectorOp
 from engine.support import lazy
@@ -175,7 +175,8 @@ LAZY = {
     "draw.formulas.latex": ["latex"],
     "nn": ["nn"],
 }
-__getattr__ = lazy.attributes(globals(), LAZY, FUNCTIONS)
+METHODS = {row: f"write x.{row}()" for row in ELEMENTWISE if row not in __all__}
+__getattr__ = lazy.attributes(globals(), LAZY, {**METHODS, **FUNCTIONS})
 if not lazy.is_installed("numpy"):  # `from engine import *` works without NumPy, too
     for _file in ("arrays.array", "arrays.functions", "arrays.rules", "tape"):
         for _name in LAZY[_file]:

@@ -28,7 +28,7 @@ ATTRIBUTES = {
         "Op(name, formula, *derivatives)",
     ),
     **dict.fromkeys(("_local_grads", "local_grads"), "the local derivatives are .locals"),
-    **dict.fromkeys(("gradient", "gradients"), "the gradient is .grad"),
+    **dict.fromkeys(("gradient", "gradients", "grads"), "the gradient is .grad"),
     **dict.fromkeys(
         ("value", "val", "numpy", "tolist", "cpu", "item"),
         "the data is .data, a float or an ndarray",
@@ -73,7 +73,8 @@ FOR_NUMPY: dict[str, Callable[..., Any]] = {
 
 # The methods of PyTorch's tensors that nodes have under another name.
 METHODS = {
-    "pow": "x ** y", "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
+    "pow": "x ** y", "power": "x ** y", "backprop": "x.backward()",
+    "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
     "true_divide": "x / y", "multiply": "x * y", "subtract": "x - y", "divide": "x / y",
     "reciprocal": "1.0 / x", "rsqrt": "1.0 / x.sqrt()", "absolute": "abs(x)", "neg_": "-x",
     "clamp": "x.clip(lo, hi)", "lerp": "x + weight * (y - x)",
@@ -127,9 +128,20 @@ FUNCTIONS = {
         "draw.draw",
     ),
     **{name: f"write from stepgrad.draw import {name}" for name in ("step", "Drawing", "Stepper")},
-    "compile": "jit", "expit": "write x.sigmoid()",
+    "compile": "jit", "expit": "write x.sigmoid()", "set_grad_enabled": "no_grad",
     "vmap": "write f(X) with an Array of all samples, or [f(x) for x in X]",
-    "jacfwd": "jacobian", "jacrev": "jacobian", "optim": "nn.optim",
+    "jacfwd": "jacobian", "jacrev": "jacobian", "stop_gradient": "write x.detach()",
+    "gradient_check": "check_gradients", "elementwise_grad": "grad",
+    "backward": "write y.backward()", "matmul": "write x @ y",
+    "sum": "write x.sum(axis), or total(xs) of Values",
+    **{name: f"write Array(np.{name}(shape))" for name in ("zeros", "ones")},
+    **{
+        name: f"write from stepgrad.nn import {name}"
+        for name in (
+            "MLP", "Layer", "Module", "Neuron", "accuracy", "data", "fit", "init", "load", "losses",
+            "optim", "save", "schedules", "sweep", "vector",
+        )
+    },
 }  # fmt: skip
 
 
