@@ -30,7 +30,7 @@ from engine.rules import ELEMENTWISE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import Outputs, VectorOp
 from engine.support import lazy
-from engine.support.other_names import ATTRIBUTES, FUNCTIONS, answer_keywords
+from engine.support.other_names import ATTRIBUTES, FOR_NUMPY, FUNCTIONS, answer_keywords
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning
 
@@ -66,7 +66,8 @@ if TYPE_CHECKING:
     from engine.watch.wrong_passes import Mistake, mistakes
 
 for _name in ATTRIBUTES:  # reading and assigning them is answered
-    setattr(Node, _name, Absent(_name))
+    if _name not in FOR_NUMPY:
+        setattr(Node, _name, Absent(_name))
 for _kind, _name in ((Value, "backward"), (Node, "zero_grad")):
     setattr(_kind, _name, answer_keywords(getattr(_kind, _name)))
 
