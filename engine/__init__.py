@@ -25,11 +25,12 @@ from engine.functions import (
     xlogy,
 )
 from engine.graph import Sent, Step, topological, walk
-from engine.rules import Op
+from engine.node import Absent, Node
+from engine.rules import ELEMENTWISE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import Outputs, VectorOp
 from engine.support import lazy
-from engine.support.other_names import FUNCTIONS
+from engine.support.other_names import ATTRIBUTES, FOR_NUMPY, FUNCTIONS, answer_keywords
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning
 
@@ -63,6 +64,12 @@ if TYPE_CHECKING:
     from engine.watch.origin import Origin, record_origins
     from engine.watch.paths import Explanation, Path, explain
     from engine.watch.wrong_passes import Mistake, mistakes
+
+for _name in ATTRIBUTES:  # reading and assigning them is answered
+    if _name not in FOR_NUMPY:
+        setattr(Node, _name, Absent(_name))
+for _kind, _name in ((Value, "backward"), (Node, "zero_grad")):
+    setattr(_kind, _name, answer_keywords(getattr(_kind, _name)))
 
 __version__ = "0.1.0"
 __all__ = [
@@ -169,7 +176,8 @@ LAZY = {
     "draw.formulas.latex": ["latex"],
     "nn": ["nn"],
 }
-__getattr__ = lazy.attributes(globals(), LAZY, FUNCTIONS)
+METHODS = {row: f"write x.{row}()" for row in ELEMENTWISE if row not in __all__}
+__getattr__ = lazy.attributes(globals(), LAZY, {**METHODS, **FUNCTIONS})
 if not lazy.is_installed("numpy"):  # `from engine import *` works without NumPy, too
     for _file in ("arrays.array", "arrays.functions", "arrays.rules", "tape"):
         for _name in LAZY[_file]:

@@ -150,8 +150,10 @@ def record(op: Op, inputs: int) -> Recorded:
         from engine.support.frames import describe_failure
 
         raise TypeError(
-            f"row {op.name!r} cannot be recorded as instructions: {describe_failure(problem)}; use "
-            "the functions of engine.arithmetic, and where() in place of if"
+            f"row {op.name!r} cannot be recorded as instructions: "
+            + describe_failure(
+                problem, "use the functions of engine.arithmetic, and where() in place of if"
+            )
         ) from problem
     return Recorded(
         forward, outs, gs, recorder.instructions, locals, recorder.constants, recorder.slots

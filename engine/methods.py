@@ -108,15 +108,18 @@ def describe(op: Op, name: str) -> str:
 
 # ------------------------------------------------------------------------------- the fast methods
 
-# A fast method handles Values and floats while no hook is active; `Methods` handles the rest.
+# A fast method handles Values and floats while no hook is active. Subclasses, which include
+# Constant, and other operands are left to the general definition.
 UNARY = """\
 def {name}(self):
-    if observed:
+    if observed or type(self) is not Value:
         return self._unary({op})
     {x} = self._data
 {of_value}"""
 BINARY = """\
 def {name}(self, {other}):
+    if type(self) is not Value:
+        return self._binary({op}, {other})
     if type({other}) is not Value or observed:
         if type({other}) is not float or observed:
             return self._binary({op}, {other})
@@ -126,7 +129,7 @@ def {name}(self, {other}):
 {of_value}"""
 REFLECTED = """\
 def {name}(self, {x}):
-    if type({x}) is not float or observed:
+    if type({x}) is not float or observed or type(self) is not Value:
         return self.lift({x})._binary({op}, self)
     {y} = self._data
 {of_number}"""
@@ -154,7 +157,7 @@ def source(name: str) -> str:
 
     >>> print(source("__neg__").partition("node = ")[0])
     def __neg__(self):
-        if observed:
+        if observed or type(self) is not Value:
             return self._unary(NEG)
         x = self._data
         out = -x
@@ -227,8 +230,7 @@ for _row, _op in ELEMENTWISE.items():
 
 
 def install(value: Any, constant: Any) -> None:
-    """Install the fast methods in `Value` and the general ones in `Constant`."""
+    """Install the fast methods in `Value`."""
     SPACE.update(Value=value, Constant=constant)
     for name in FAST:
         LazyMethod(value, name, compile_method)
-        LazyMethod(constant, name, lambda name: getattr(Methods, name))

@@ -1,7 +1,8 @@
 """`Node`: the base class of `Value` and `Array`."""
 
 import sys
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from numbers import Integral, Number
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
@@ -9,21 +10,46 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 from engine.methods import Methods
 from engine.rules import ROUND, WHERE, Op
 
-NO_ROOM = ("m", "v", "_backward")  # attributes that programs written for micrograd set
-HIDDEN = (*NO_ROOM, "_mask")  # attributes that raise an error
+
+class Absent:
+    """An attribute of nodes in another library, which is refused with the name it has here.
+
+    Nodes have no `__dict__`, and Python's error for an assignment would have no remedy. Nodes of a
+    subclass with a `__dict__` may have the attribute.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, node: Any, owner: type) -> Any:
+        attributes = getattr(node, "__dict__", {})
+        if self.name in attributes:
+            return attributes[self.name]
+        raise AttributeError(self.name)  # `Node.__getattr__` has the message
+
+    def __set__(self, node: Any, x: Any) -> None:
+        self._attributes_of(node)[self.name] = x
+
+    def __delete__(self, node: Any) -> None:
+        if self._attributes_of(node).pop(self.name, self) is self:
+            node.__getattr__(self.name)
+
+    def _attributes_of(self, node: Any) -> dict[str, Any]:
+        return node.__dict__ if hasattr(node, "__dict__") else node.__getattr__(self.name)
 
 
-def no_room(name: str) -> property:
-    """Return an attribute that programs set in other engines, and that nodes do not have."""
-    refuse = lambda node, *_: node.__getattr__(name)
-    return property(refuse, refuse)
+def list_present(kind: type, names: Iterable[str]) -> list[str]:
+    """Return names for `dir()`, without the attributes that nodes of a class do not have."""
+    attributes = ChainMap(*[dict(vars(base)) for base in kind.__mro__])
+    absent = {name for name, x in attributes.items() if isinstance(x, Absent)}
+    return [name for name in names if name not in absent and name != "_mask"]  # which raises
 
 
 class NodeType(type):
     """The class of node classes: `dir()` does not list the attributes that nodes do not have."""
 
     def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if name not in HIDDEN]
+        return list_present(cls, super().__dir__())
 
 
 class ForNumPy:
@@ -60,7 +86,6 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    m, v, _backward = map(no_room, NO_ROOM)
     __array_ufunc__: Any = ForNumPy("value_ufunc")
     __array_function__: Any = ForNumPy("value_function")
     _map_elements: Any = ForNumPy("map_elements")
@@ -165,7 +190,15 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         return self.lift(self._data)
 
     def zero_grad(self) -> None:
-        """Set `.grad` to 0."""
+        """Set `.grad` to 0.
+
+        >>> from engine import Value
+        >>> x = Value(3.0)
+        >>> (x * x).backward()
+        >>> x.zero_grad()
+        >>> x.grad
+        0.0
+        """
         self.grad = 0.0  # type: ignore[assignment] # fills an Array
 
     def __getattr__(self, name: str) -> Any:
@@ -178,7 +211,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         raise AttributeError(describe_missing(self, name), name=name, obj=self)
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in HIDDEN]
+        return list_present(type(self), super().__dir__())
 
     def where(self, condition: Any, y: Any) -> Self:
         """Return this node where the condition holds, else y; the gradient goes to the chosen one.
@@ -209,7 +242,12 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         return (self / scale)._unary(ROUND) * scale if decimals else self._unary(ROUND)
 
     def isnan(self) -> Any:
-        """Return whether the number is nan, as a bool; for an Array an array of bools."""
+        """Return whether the number is nan, as a bool; for an Array an array of bools.
+
+        >>> from engine import Value
+        >>> Value(-1.0).log().isnan()
+        True
+        """
         return self.data != self.data
 
     def __divmod__(self, other: Any) -> tuple[Self, Self]:
@@ -261,9 +299,24 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Any:
+        """Compare the data with a number or an array; nodes are equal only to themselves.
+
+        Two nodes with the same data are therefore different keys of a dict.
+
+        >>> from engine import Value
+        >>> x = Value(2.0)
+        >>> x == 2.0, x == x, x == Value(2.0), x.data == Value(2.0).data
+        (True, True, False, True)
+        """
         return self.data == other if is_data(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
+        """Return the opposite of `==`.
+
+        >>> from engine import Value
+        >>> Value(2.0) != 2.0, Value(2.0) != Value(2.0)
+        (False, True)
+        """
         return self.data != other if is_data(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Any:

@@ -92,11 +92,22 @@ class Op:
         return args + defaults[len(defaults) - missing :]
 
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
-        """Return the local derivatives of `out`, one for each argument."""
+        """Return the local derivatives of `out`, one for each argument.
+
+        >>> MUL.locals(6.0, 2.0, 3.0)
+        (3.0, 2.0)
+        """
         return tuple([partial(out, *args) for partial in self.partials])
 
     def unflatten(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the arguments of the formulas for a flat list of inputs."""
+        """Return the arguments of the formulas for a flat list of inputs.
+
+        Rows over sequences group them.
+
+        >>> from engine.sequences.rules import DOT
+        >>> MUL.unflatten([2.0, 3.0]), DOT.unflatten([2.0, 3.0, 10.0, 100.0, 1.0])
+        ((2.0, 3.0), ((2.0, 3.0), (10.0, 100.0), 1.0))
+        """
         return tuple(inputs)
 
     def __call__(self, *args: Any, **settings: Any) -> Any:

@@ -59,7 +59,13 @@ class Value(Node[float]):
         label: "Iterable[Value | SupportsFloat]",  # the inputs
         derivatives: Sequence[SupportsFloat],
     ): ...
-    def __init__(self, data: SupportsFloat, label: Any = None, derivatives: Any = None):
+    def __init__(
+        self, data: SupportsFloat, label: Any = None, derivatives: Any = None, **others: Any
+    ):
+        if others:
+            from engine.support.other_names import refuse_others
+
+            refuse_others(Value.__init__, type(self).__name__, others)
         self._data = as_float(data)
         self._grad = 0.0
         self.op = self._x = self._y = self._dx = self._dy = None
@@ -78,13 +84,6 @@ class Value(Node[float]):
         check_derivatives(nodes, derivatives)
         if nodes:
             make_result(self, nodes, tuple(map(as_float, derivatives)), observed=observed)
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Replace the fast methods, which require exact Values, with the general ones."""
-        super().__init_subclass__(**options)
-        for name in methods.FAST:
-            if next(kind for kind in cls.__mro__ if name in vars(kind)) is Value:
-                methods.LazyMethod(cls, name, lambda name: getattr(methods.Methods, name))
 
     @property
     def data(self) -> float:
@@ -133,7 +132,14 @@ class Value(Node[float]):
 
     @staticmethod
     def lift(x: "Value | SupportsFloat") -> "Value":
-        """Return `x` if it is a Value, else a constant with this number."""
+        """Return `x` if it is a Value, else a constant with this number.
+
+        Raises TypeError for anything else.
+
+        >>> x = Value(2.0)
+        >>> Value.lift(3), Value.lift(x) is x
+        (Constant(3.0), True)
+        """
         if type(x) is float:
             return Constant(x)
         if isinstance(x, Value):
@@ -172,7 +178,12 @@ class Value(Node[float]):
     def apply(op: Op, *args: Any) -> Any:
         """Return the node of `op` applied to nodes and numbers.
 
-        Results of a user's row are converted to floats. Raises TypeError if `op` is not a row.
+        Results of a user's row are converted to floats. Raises TypeError if `op` is not a row, or
+        for another number of arguments.
+
+        >>> from engine.rules import TABLE
+        >>> Value.apply(TABLE["hypot"], Value(3.0), 4.0)
+        Value(5.0)
         """
         if not isinstance(op, Op) or hasattr(op, "pull"):
             raise TypeError(f"Value.apply expects an Op, a row of engine.rules, got {op!r}")

@@ -17,6 +17,7 @@ from engine.support.arguments import (
     format_count,
     is_node,
 )
+from nn.other_names import VALUES
 
 __all__ = [
     "check_finite", "check_flag", "check_function", "check_lengths", "check_mapping",
@@ -51,15 +52,21 @@ def takes_arguments(f: Callable[..., Any], count: int) -> bool:
 def look_up(kind: str, table: Mapping[str, T], name: object) -> T:
     """Return the entry with that name. Raises ValueError, with the known names, if there is none.
 
+    The message suggests what a name of another library is called here, or a similar name.
+
     >>> look_up("activation", {"relu": 1, "tanh": 2}, "Relu")
     Traceback (most recent call last):
     ValueError: unknown activation 'Relu' (did you mean 'relu'?); choose from: relu, tanh
     """
     if isinstance(name, str) and name in table:
         return table[name]
-    similar = difflib.get_close_matches(name.lower(), table, 1) if isinstance(name, str) else []
-    hint = f" (did you mean {similar[0]!r}?)" if similar else ""
-    raise ValueError(f"unknown {kind} {name!r}{hint}; choose from: {', '.join(table)}")
+    theirs = str(name).lower().replace("-", "_")
+    here = VALUES.get(kind, {}).get(theirs)
+    similar = difflib.get_close_matches(theirs, table, 1) if isinstance(name, str) else []
+    hints = [f" (did you mean {choice!r}?)" for choice in (here, *similar) if choice in table]
+    raise ValueError(
+        f"unknown {kind} {name!r}{''.join(hints[:1])}; choose from: {', '.join(table)}"
+    )
 
 
 def check_mapping(name: str, x: object, example: str) -> Mapping[str, Any]:

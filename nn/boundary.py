@@ -8,7 +8,7 @@ from engine.functions import is_array
 from nn.arguments import check_finite, check_whole
 from nn.batches import to_finite_samples
 from nn.keywords import answer_keywords
-from nn.module import Module
+from nn.module import Module, check_module
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +50,7 @@ def plot_boundary(
     >>> axes = plot_boundary(MLP(2, [8, 1], rng=0), X, y, resolution=10)
     >>> axes.figure.savefig("boundary.png")  # doctest: +SKIP
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"plot_boundary expects a Module such as nn.MLP(2, [8, 1]), got {model!r}")
+    check_module("plot_boundary", model)
     threshold = check_finite("threshold", threshold)
     resolution = check_whole("resolution", resolution, least=2)
     X, y = [x.data if is_array(x) else x for x in (X, y)]

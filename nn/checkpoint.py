@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from operator import index
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from nn import archive, schedules
 from nn.archive import CheckpointError, Tree
 from nn.arguments import check_mapping, check_path, check_whole, check_within
 from nn.keywords import answer_keywords
-from nn.module import Module, find_conversion
+from nn.module import FILL, Module, find_conversion
 from nn.optim import Optimizer
+from nn.other_names import ATTRIBUTES
 from nn.schedules import Schedule
 
 # A schedule is a function and cannot be saved. Its rates at these steps identify it.
@@ -51,6 +52,16 @@ class Checkpoint(NamedTuple):
     epoch: int  # the last finished epoch, 0 before the first
     settings: dict[str, Any]
     extra: dict[str, Any]
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        """Raise TypeError for a checkpoint that is used as the model."""
+        raise TypeError(f"a Checkpoint is not a model; {FILL}")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Raise AttributeError, with the remedy for an attribute of models."""
+        text = f"'Checkpoint' object has no attribute {name!r}"
+        remedy = f"; {FILL}" if hasattr(Module, name) or name in ATTRIBUTES else ""
+        raise AttributeError(text + remedy, name=name, obj=self)
 
 
 @answer_keywords

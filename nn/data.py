@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nn import idx
+from nn import idx, other_names
 from nn.arguments import check_finite, check_path, check_whole, check_within
 from nn.batches import Samples, batches, split
 from nn.init import Rng, generator
@@ -207,6 +207,9 @@ def convert_images(images: np.ndarray, labels: np.ndarray) -> Samples:
     """Return images of bytes as rows of floats in [0, 1], and the labels as int64."""
     X = np.divide(images, 255, dtype=np.float32)
     return X.reshape(len(X), -1), labels.astype(np.int64)
+
+
+__getattr__ = other_names.answer_names(__name__, other_names.DATA)
 
 
 def __dir__() -> list[str]:

@@ -68,7 +68,14 @@ class Diagnosis:
         return "\n".join([*lines, *[f"\n{problem}" for problem in self.problems]])
 
     def headline(self) -> str:
-        """Return one line about the problems, grouped by kind."""
+        """Return one line about the problems, grouped by kind.
+
+        >>> from nn import MLP, data, diagnose
+        >>> X, y = data.moons(50, rng=0)
+        >>> diagnosis = diagnose(MLP(2, [8] * 9 + [1], "sigmoid", rng=0), X, y)
+        >>> diagnosis.headline()
+        'vanishing: layers.0'
+        """
         places: dict[str, list[str]] = {}
         for problem in self.problems:
             places.setdefault(problem.kind, []).append(problem.where)
@@ -79,7 +86,16 @@ class Diagnosis:
         return "; ".join(groups) or "outputs and gradients, layer by layer"
 
     def plot(self) -> "Figure":
-        """Return a matplotlib figure: sizes of the layers above, shares of units below."""
+        """Return a matplotlib figure: sizes of the layers above, shares of units below.
+
+        Raises ImportError if matplotlib is not installed.
+
+        >>> from nn import MLP, data, diagnose
+        >>> X, y = data.moons(50, rng=0)
+        >>> diagnosis = diagnose(MLP(2, [8] * 9 + [1], "sigmoid", rng=0), X, y)
+        >>> len(diagnosis.plot().axes)
+        2
+        """
         from nn.diagnosis_plot import plot_layers
 
         marked = {problem.where for problem in self.problems}
@@ -88,7 +104,13 @@ class Diagnosis:
     def save(self, path: str | PathLike[str]) -> None:
         """Save the plot in the format of the suffix: .svg, .png or .pdf.
 
-        Raises ValueError for a suffix that matplotlib does not know.
+        Raises ValueError for a suffix that matplotlib does not know, and ImportError if matplotlib
+        is not installed.
+
+        >>> from nn import MLP, data, diagnose
+        >>> X, y = data.moons(50, rng=0)
+        >>> diagnosis = diagnose(MLP(2, [8] * 9 + [1], "sigmoid", rng=0), X, y)
+        >>> diagnosis.save("diagnosis.svg")  # doctest: +SKIP
         """
         self.plot().savefig(path, metadata={"Date": None} if f"{path}".endswith("svg") else None)
 

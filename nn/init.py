@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.support.arguments import is_bool_or_duration, numpy_type
 from engine.support.lazy import numpy_if_installed
-from nn import plain
+from nn import other_names, plain
 from nn.arguments import check_finite, check_whole, check_within, format_count, look_up
 from nn.keywords import answer_keywords
 
@@ -204,6 +204,9 @@ def generator(rng: Rng = None) -> Any:
     elif rng is not None:
         raise TypeError(f"rng expects a seed (an int), a NumPy Generator or None, got {rng!r}")
     return plain.Generator(rng) if numpy is None else numpy.random.default_rng(rng)
+
+
+__getattr__ = other_names.answer_names(__name__, other_names.INITS)
 
 
 def __dir__() -> list[str]:

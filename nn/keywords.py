@@ -36,6 +36,7 @@ KEYWORDS: Keywords = {
     **dict.fromkeys(("block_size", "context_length", "max_seq_len", "n_positions"), ("positions",)),
     "is_causal": ("causal",), "elementwise_affine": ("gain",), "norm_layer": ("norm",),
     **dict.fromkeys(("nonlinearity", "activation_fn", "act", "hidden_act"), ("activation", "name")),
+    "nonlin": ("activation='linear'",),
     **dict.fromkeys(("fn", "function"), ("name", "build")),
     **dict.fromkeys(
         ("kernel_initializer", "kernel_init", "initializer", "weight_init", "init_weights"),

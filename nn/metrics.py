@@ -7,6 +7,7 @@ from engine.functions import is_array
 from engine.node import Node
 from engine.support.lazy import numpy_for
 from engine.value import Value, as_float
+from nn import other_names
 from nn.arguments import check_finite, check_unmasked, format_count, to_list
 from nn.keywords import answer_keywords
 
@@ -174,6 +175,9 @@ def _label_error(name: str, label: Any, classes: range) -> ValueError:
             f"{name} expects labels 0 and 1, or -1 and 1, for one score per sample, got {label!r}"
         )
     return ValueError(f"{name} expects labels from 0 to {classes.stop - 1}, got {label!r}")
+
+
+__getattr__ = other_names.answer_names(__name__, other_names.METRICS)
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
 """`Module`, the base class of models: it finds, names, saves and counts their parameters."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -9,11 +9,12 @@ from engine.node import Node
 from engine.support.arguments import check_unmasked, is_bool, is_real, numpy_type
 from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
+from engine.support.other_names import answer_keywords
 from engine.watch.hooks import condition
 from engine.watch.scopes import scoped
 from nn.arguments import check_flag, check_mapping
 from nn.keywords import answer_constructor
-from nn.other_names import ATTRIBUTES
+from nn.other_names import ATTRIBUTES, PARAMETERS
 from nn.predictions import predict
 from nn.search import DeepSearch, Search, is_of_user
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
+FILL = "nn.load fills a model: build it as it was saved, then call nn.load(path, model)"
 MOST_PROBLEMS = 20  # in one message
 Column: TypeAlias = tuple[str, Any, Any, str]  # path, weights, biases, activation
 
@@ -83,7 +85,7 @@ class Module:
         def __getattr__(self, name: str) -> Any:
             """Raise AttributeError, with the counterpart of a name of another library."""
             remedy = ATTRIBUTES.get(name) or describe_conversion(self, name)
-            if remedy:
+            if remedy := remedy or describe_parameter(self, name):
                 text = f"{type(self).__name__!r} object has no attribute {name!r}; {remedy}"
                 raise AttributeError(text, name=name, obj=self)
             return object.__getattribute__(self, name)  # raises the error, also of a property
@@ -95,7 +97,12 @@ class Module:
         object.__setattr__(self, name, x)
 
     def parameters(self) -> list[Node]:
-        """Return the parameters: all leaf nodes that are not constants."""
+        """Return the parameters: all leaf nodes that are not constants.
+
+        >>> from nn import Neuron
+        >>> Neuron(2, init="zeros").parameters()
+        [Value(0.0, 'w0'), Value(0.0, 'w1'), Value(0.0, 'b')]
+        """
         nodes = [part for _, part in find_parts(self) if isinstance(part, Node)]
         return [node for node in nodes if not node.constant]
 
@@ -123,6 +130,10 @@ class Module:
         """Return the parameters and the constants by path.
 
         Raises ValueError if two of them have the same path.
+
+        >>> from nn import vector
+        >>> list(vector.BatchNorm(2).named_state())
+        ['gamma', 'beta', 'running_mean', 'running_variance']
         """
         state: dict[str, Node] = {}
         for path, part in find_parts(self):
@@ -131,23 +142,48 @@ class Module:
         return state
 
     def generators(self) -> dict[str, "np.random.Generator"]:
-        """Return the NumPy Generators of the model, such as a dropout layer's, by path."""
+        """Return the NumPy Generators of the model, such as a dropout layer's, by path.
+
+        >>> from nn import vector
+        >>> list(vector.Sequential(vector.Dense(2, 3), vector.Dropout(rng=0)).generators())
+        ['modules.1.rng']
+        """
         return {path: part for path, part in find_parts(self) if is_generator(part)}
 
+    @answer_keywords
     def zero_grad(self) -> None:
-        """Set the gradients of all parameters to 0."""
+        """Set the gradients of all parameters to 0. `backward()` adds to them.
+
+        >>> from nn import Neuron
+        >>> model = Neuron(1, "linear", init="zeros")
+        >>> model([2.0]).backward()
+        >>> model.zero_grad()
+        >>> [p.grad for p in model.parameters()]
+        [0.0, 0.0]
+        """
         for parameter in self.parameters():
             parameter.zero_grad()
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` to `mode` in this module and all submodules, and return the module."""
+        """Set `training` to `mode` in this module and all submodules, and return the module.
+
+        >>> from nn import vector
+        >>> model = vector.Sequential(vector.Dense(2, 3), vector.Dropout())
+        >>> model.train(False).modules[1].training, model.train().modules[1].training
+        (False, True)
+        """
         mode = check_flag("mode", mode)
         for module in self.named_modules().values():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set `training` to False in this module and all submodules, and return the module."""
+        """Set `training` to False in this module and all submodules, and return the module.
+
+        >>> from nn import vector
+        >>> vector.Dropout(rng=0).eval()([[1.0, 2.0]])  # it drops nothing in evaluation mode
+        ConstantArray([[1., 2.]])
+        """
         return self.train(False)
 
     def freeze(self) -> Self:
@@ -171,6 +207,11 @@ class Module:
         """Make the frozen parameters of this module trainable again, and return the module.
 
         An optimizer moves them if it was made before they were frozen.
+
+        >>> from nn import Neuron
+        >>> model = Neuron(2).freeze()
+        >>> len(model.parameters()), len(model.unfreeze().parameters())
+        (0, 3)
         """
         for _, part in find_parts(self):
             if isinstance(part, Node) and is_frozen(part):
@@ -195,7 +236,12 @@ class Module:
         return predict(self, X, kind)
 
     def state_dict(self) -> dict[str, "float | np.ndarray"]:
-        """Return copies of the data of all parameters and constants by path."""
+        """Return copies of the data of all parameters and constants by path.
+
+        >>> from nn import Neuron
+        >>> Neuron(2, init="zeros").state_dict()
+        {'weights.0': 0.0, 'weights.1': 0.0, 'bias': 0.0}
+        """
         return {path: copy.copy(node.data) for path, node in self.named_state().items()}
 
     def load_state_dict(self, state: "Mapping[str, ArrayLike]") -> None:
@@ -293,6 +339,14 @@ class Module:
         return f"{type(self).__name__}()"
 
 
+def check_module(user: str, model: Any) -> Module:
+    """Return a model. Raises TypeError for anything that is not a Module."""
+    if isinstance(model, Module):
+        return model
+    remedy = f"; {FILL}" if type(model).__name__ == "Checkpoint" else ""
+    raise TypeError(f"{user} expects a Module such as nn.MLP(2, [16, 1]), got {model!r}{remedy}")
+
+
 def describe_conversion(module: Module, name: str) -> str:
     """Return why a module does not have `to_vector` or `to_scalar`; "" for any other name."""
     other = {"to_vector": "to_scalar", "to_scalar": "to_vector"}.get(name)
@@ -304,11 +358,23 @@ def describe_conversion(module: Module, name: str) -> str:
     return f"only modules of nn.{others} with a counterpart of {kind} have it"
 
 
+def describe_parameter(module: Module, name: str) -> str:
+    """Return what the weights or biases of a layer are called; "" for any other name."""
+    own = [here for here in PARAMETERS.get(name, ()) if here in vars(module)]
+    if own or name not in PARAMETERS or is_of_user(type(module)):
+        return "".join([f"write .{here}" for here in own])
+    return "its parts have them: named_parameters() returns all parameters by path"
+
+
 def find_conversion(module: Module, state: Mapping[str, object]) -> str:
     """Return how to convert a state that is of Values where a network of Arrays is, or vice versa.
 
-    Returns "" for a module that has no counterpart, and for a state of the same kind.
+    Returns "" for a module that has no counterpart, for a state of the same kind, and for one with
+    another count of numbers.
     """
+    own = [node.data for node in module.named_state().values()]
+    if count_numbers(own) != count_numbers(state.values()):
+        return ""
     is_array = {hasattr(data, "dtype") for data in state.values()}
     if hasattr(module, "to_scalar") and is_array == {False}:
         return (
@@ -321,6 +387,10 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
             "load it into the network of Arrays, then call its to_scalar()"
         )
     return ""
+
+
+def count_numbers(parts: Iterable[Any]) -> int:
+    return sum([getattr(part, "size", 1) for part in parts])
 
 
 def format_counts(trainable: int = 0, frozen: int = 0) -> str:

@@ -10,6 +10,7 @@ from weakref import ref
 from engine import graph
 from engine.node import Node
 from engine.support.freezing import CHANGES
+from engine.support.other_names import answer_keywords
 from engine.watch.gradient_warnings import WAITING, warn
 from engine.watch.state import describe_leaf, has_gradient
 from nn.arguments import (
@@ -121,19 +122,37 @@ class Optimizer:
         recorded once and then runs on floats and, in place, on arrays. It may use operators and the
         functions of `engine.arithmetic`, but no `if` on a number. Numbers that may change between
         steps are settings.
+
+        >>> from engine import Value
+        >>> from nn.optim import SGD
+        >>> rule, memory, settings = SGD([Value(1.0)], lr=0.1, momentum=0.9).rule()
+        >>> memory, settings, rule(1.0, 2.0, 0.5)
+        (('velocity',), (0.9,), (2.0, 2.0))
         """
         raise NotImplementedError(
             f"{self.name} has no update rule; define direction(grad, memory) or rule()"
         )
 
     def scale(self) -> float:
-        """Return a factor of all directions of this step. It is multiplied into the rate."""
+        """Return a factor of all directions of this step. It is multiplied into the rate.
+
+        >>> from engine import Value
+        >>> from nn.optim import SGD
+        >>> SGD([Value(1.0)], lr=0.1).scale()
+        1.0
+        """
         return 1.0
 
     def direction(self, grad: Any, memory: Memory) -> Any:
         """Return the direction of descent of one parameter, and update its memory.
 
         `grad` and the result are floats or arrays. By default the direction is that of `rule`.
+
+        >>> from engine import Value
+        >>> from nn.optim import SGD
+        >>> memory = {"velocity": 1.0}
+        >>> SGD([Value(1.0)], lr=0.1, momentum=0.5).direction(2.0, memory), memory
+        (2.5, {'velocity': 2.5})
         """
         rule, names, settings = self.rule()
         results = rule(grad, *[memory[name] for name in names], *settings)
@@ -236,8 +255,18 @@ class Optimizer:
             if names:
                 warn_of_unmoved(list(names.values()), has_model=has_model)
 
+    @answer_keywords
     def zero_grad(self) -> None:
-        """Set all gradients to 0. Call it before `backward()`, which adds to them."""
+        """Set all gradients to 0. Call it before `backward()`, which adds to them.
+
+        >>> from engine import Value
+        >>> from nn.optim import SGD
+        >>> w = Value(3.0)
+        >>> (w * w).backward()
+        >>> SGD([w], lr=0.1).zero_grad()
+        >>> w.grad
+        0.0
+        """
         for p in self.parameters:
             p.grad = 0.0
 
@@ -263,6 +292,11 @@ class Optimizer:
         """Return a copy of the state that steps change: learning rate, number of steps, memory.
 
         Settings such as momentum are not part of it; pass them to the constructor.
+
+        >>> from engine import Value
+        >>> from nn.optim import SGD
+        >>> SGD([Value(1.0)], lr=0.1, momentum=0.9).state_dict()
+        {'rule': 'SGD', 'lr': 0.1, 'steps': 0, 'memory': [{'velocity': 0.0}]}
         """
         memory = copy.deepcopy(self.memory)
         return {"rule": self.name, "lr": self.lr, "steps": self.steps, "memory": memory}
@@ -271,6 +305,13 @@ class Optimizer:
         """Restore a state that `state_dict` returned.
 
         Raises ValueError if it is that of another optimizer or of other parameters.
+
+        >>> from engine import Value
+        >>> from nn.optim import SGD
+        >>> optimizer = SGD([Value(1.0)], lr=0.1)
+        >>> optimizer.load_state_dict(SGD([Value(1.0)], lr=0.5).state_dict())
+        >>> optimizer.lr
+        0.5
         """
         check_mapping("a state", state, "state_dict() returns")
         for part in ("rule", "lr", "steps", "memory"):

@@ -20,12 +20,51 @@ LAYERS = {
     **{name: f"nn.sklearn.{name}" for name in ("MLPClassifier", "MLPRegressor")},
 }  # fmt: skip
 LOSSES = {
-    **dict.fromkeys(("MSELoss", "mse_loss", "mean_squared_error"), "losses.mse"),
-    **dict.fromkeys(("L1Loss", "l1_loss", "mean_absolute_error"), "losses.mae"),
-    **dict.fromkeys(("CrossEntropyLoss", "NLLLoss", "nll_loss"), "losses.cross_entropy"),
-    **dict.fromkeys(("SmoothL1Loss", "HuberLoss", "huber_loss"), "losses.huber"),
     **dict.fromkeys(
-        ("BCEWithLogitsLoss", "BCELoss", "bce", "binary_cross_entropy_with_logits"),
+        (
+            "MSELoss",
+            "MSE",
+            "MeanSquaredError",
+            "l2",
+            "mse_loss",
+            "mean_squared_error",
+            "squared_error",
+        ),
+        "losses.mse",
+    ),
+    **dict.fromkeys(
+        ("L1Loss", "MAE", "MeanAbsoluteError", "l1", "l1_loss", "mean_absolute_error"), "losses.mae"
+    ),
+    **dict.fromkeys(
+        (
+            "CategoricalCrossentropy",
+            "CrossEntropy",
+            "CrossEntropyLoss",
+            "NLLLoss",
+            "ce",
+            "categorical_crossentropy",
+            "cross_entropy_loss",
+            "crossentropy",
+            "log_loss",
+            "nll",
+            "nll_loss",
+            "softmax_cross_entropy",
+            "sparse_categorical_crossentropy",
+        ),
+        "losses.cross_entropy",
+    ),
+    **dict.fromkeys(("SmoothL1Loss", "HuberLoss", "huber_loss", "smooth_l1"), "losses.huber"),
+    **dict.fromkeys(
+        (
+            "BCE",
+            "BCELoss",
+            "BCEWithLogitsLoss",
+            "BinaryCrossentropy",
+            "bce",
+            "bce_with_logits",
+            "binary_cross_entropy_with_logits",
+            "binary_crossentropy",
+        ),
         "losses.binary_cross_entropy",
     ),
     **dict.fromkeys(("hinge_loss", "HingeEmbeddingLoss"), "losses.hinge"),
@@ -46,7 +85,30 @@ ATTRIBUTES = {  # of the modules of other libraries
     **dict.fromkeys(("save", "save_weights"), "write nn.save(path, model)"),
     **dict.fromkeys(("load", "load_weights"), "write nn.load(path, model)"),
 }
+PARAMETERS = {  # attributes of layers, with those here of which a layer has at most one
+    **dict.fromkeys(("w", "W", "kernel", "coef_", "weight", "weights"), ("weights", "weight")),
+    **dict.fromkeys(("b", "biases", "intercept_", "bias"), ("bias",)),
+}
+METRICS = dict.fromkeys(
+    ("acc", "accuracy_score", "binary_accuracy", "categorical_accuracy"), "accuracy"
+)
+INITS = {
+    **dict.fromkeys(("he", "kaiming", "kaiming_normal", "kaiming_normal_"), "init.he_normal"),
+    **dict.fromkeys(("kaiming_uniform", "kaiming_uniform_"), "init.he_uniform"),
+    **dict.fromkeys(
+        ("glorot", "glorot_normal", "xavier", "xavier_normal_"), "init.xavier_normal"
+    ),
+    **dict.fromkeys(("glorot_uniform", "xavier_uniform_"), "init.xavier_uniform"),
+    **dict.fromkeys(("random", "random_normal", "normal_"), "init.normal"),
+    **dict.fromkeys(("random_uniform", "uniform_"), "init.uniform"), "zeros_": "init.zeros",
+}  # fmt: skip
+DATA = {
+    **{f"make_{name}": f"data.{name}" for name in ("blobs", "circles", "moons")},
+    **dict.fromkeys(("MNIST", "load_mnist"), "data.mnist"), "train_test_split": "data.split",
+    "DataLoader": "data.batches, or fit(..., batch_size=...)",
+}  # fmt: skip
 OPTIMIZERS = {
+    "sgd": "SGD", "Momentum": "SGD", "GradientDescent": "SGD",
     "RMSProp": "RMSprop", "AdaGrad": "Adagrad", "lr_scheduler": "nn.schedules",
     **dict.fromkeys(("clip_grad_norm_", "clip_grad_value_"), "clip_grad_norm or clip_grad_value"),
 }  # fmt: skip
@@ -55,6 +117,7 @@ SCHEDULES = {
     "CosineAnnealingLR": "schedules.cosine", "LinearLR": "schedules.linear",
     "CosineAnnealingWarmRestarts": "schedules.warm_restarts", "OneCycleLR": "schedules.one_cycle",
     "ReduceLROnPlateau": "schedules.reduce_on_plateau", "LambdaLR": "a function of the step",
+    "cosine_annealing": "schedules.cosine", "plateau": "schedules.reduce_on_plateau",
 }  # fmt: skip
 VECTOR = {
     **ACTIVATIONS, **{name: here for name, here in LAYERS.items() if here != f"vector.{name}"},
@@ -70,8 +133,32 @@ NETWORKS = {
         )
     },
     "Dense": "vector.Dense", "Parameter": "Value or Array",
-    "functional": "nn.losses and the methods of nodes", "Adam": "optim.Adam", "SGD": "optim.SGD",
+    "functional": "nn.losses and the methods of nodes", "DataLoader": DATA["DataLoader"],
+    **{name: f"optim.{name}" for name in ("SGD", "Adagrad", "Adam", "AdamW", "RMSprop")},
+    **{
+        name: f"losses.{name}" for name in ("mse", "mae", "huber", "hinge", "binary_cross_entropy")
+    },
+    **dict.fromkeys(("train", "Trainer"), "nn.fit"), "predict": "write model.predict(X)",
+    "evaluate": "write nn.accuracy(model.predict(X), y)",
     **{name: f"write from stepgrad.draw import {name}" for name in ("draw", "step")},
+}  # fmt: skip
+
+
+# The values of arguments such as `loss="bce"`, in lower case, by the kind that messages name.
+VALUES = {
+    **{
+        kind: {name.lower(): here.rpartition(".")[2] for name, here in names.items()}
+        for kind, names in (
+            ("loss", LOSSES), ("metric", METRICS), ("init", INITS), ("schedule", SCHEDULES),
+        )
+    },
+    "activation": {
+        **dict.fromkeys(("none", "identity", "id", ""), "linear"),
+        **dict.fromkeys(("logistic", "expit"), "sigmoid"),
+        "swish": "silu", "lrelu": "leaky_relu", "arctan": "atan", "exponential": "exp",
+    },
+    "optimizer": dict.fromkeys(("gd", "gradient_descent", "momentum"), "sgd"),
+    "norm": {"rms": "rms_norm", "layer": "layer_norm", "ln": "layer_norm"},
 }  # fmt: skip
 
 

@@ -272,7 +272,14 @@ class Plateau:
             self.rate, self.age = max(self.rate / self.by, self.least), 0
 
     def reset(self) -> None:
-        """Return to the first rate and forget all losses. `fit` calls it before the first epoch."""
+        """Return to the first rate and forget all losses. `fit` calls it before the first epoch.
+
+        >>> schedule = reduce_on_plateau(0.1)
+        >>> schedule.update(3.0)
+        >>> schedule.reset()
+        >>> schedule.best
+        inf
+        """
         self.rate, self.best, self.age = self.lr, math.inf, 0
 
     def __repr__(self) -> str:
@@ -280,11 +287,24 @@ class Plateau:
         return f"Plateau({', '.join([f'{name}={getattr(self, name)!r}' for name in names])})"
 
     def state_dict(self) -> dict[str, float]:
-        """Return the rate, the lowest loss and its age, for `load_state_dict`."""
+        """Return the rate, the lowest loss and its age, for `load_state_dict`.
+
+        >>> schedule = reduce_on_plateau(0.1)
+        >>> schedule.update(3.0)
+        >>> schedule.state_dict()
+        {'rate': 0.1, 'best': 3.0, 'age': 0}
+        """
         return {"rate": self.rate, "best": self.best, "age": self.age}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Restore a state that `state_dict` returned. Raises ValueError for any other."""
+        """Restore a state that `state_dict` returned. Raises ValueError for any other.
+
+        >>> schedule, other = reduce_on_plateau(0.1), reduce_on_plateau(0.1)
+        >>> other.update(3.0)
+        >>> schedule.load_state_dict(other.state_dict())
+        >>> schedule.best
+        3.0
+        """
         if set(check_mapping("a state", state, "state_dict() returns")) != set(self.state_dict()):
             raise ValueError(f"the state has {sorted(state)}; pass what state_dict() returned")
         self.rate = check_within("the state's rate", state["rate"])

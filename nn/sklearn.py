@@ -57,7 +57,12 @@ class MLPClassifier(ClassifierMixin, Estimator):
         return self._train(samples, indices, len(self.classes_), "cross_entropy")
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the most probable label of each sample."""
+        """Return the most probable label of each sample.
+
+        >>> classifier = MLPClassifier(epochs=1, random_state=0)
+        >>> classifier.fit([[0.0], [1.0]], ["low", "high"]).predict([[0.5], [2.0]]).shape
+        (2,)
+        """
         indices = self._predict(X, "classes")  # checks whether it is fitted
         return self.classes_[indices]
 
@@ -88,7 +93,12 @@ class MLPRegressor(RegressorMixin, Estimator):
         return self._train(samples, columns, columns.shape[1], "mse")
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the outputs, in the shape of the targets."""
+        """Return the outputs, in the shape of the targets.
+
+        >>> regressor = MLPRegressor(epochs=1, random_state=0)
+        >>> regressor.fit([[0.0], [1.0]], [1.0, 2.0]).predict([[0.5]]).shape
+        (1,)
+        """
         outputs = self._predict(X, "outputs")
         return outputs if self.target_ndim_ == 1 else outputs.reshape(len(outputs), -1)
 

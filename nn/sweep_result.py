@@ -38,14 +38,24 @@ class Sweep:
     trials: list[Trial]
 
     def cells(self) -> list[GridCell]:
-        """Return the combinations of values, each with its trainings."""
+        """Return the combinations of values, each with its trainings.
+
+        >>> sweep = Sweep([Trial({"lr": 0.1}, seed, [], 0, "") for seed in (0, 1)])
+        >>> [(cell.settings, len(cell.trials)) for cell in sweep.cells()]
+        [({'lr': 0.1}, 2)]
+        """
         groups: dict[str, list[Trial]] = {}
         for trial in self.trials:
             groups.setdefault(repr(trial.settings), []).append(trial)
         return [GridCell(trials[0].settings, trials) for trials in groups.values()]
 
     def failures(self) -> list[Trial]:
-        """Return the trainings that failed. `error` and `traceback` say why."""
+        """Return the trainings that failed. `error` and `traceback` say why.
+
+        >>> failed = Trial({"lr": 9.0}, 0, [], 0, "", error="ValueError: the loss is nan")
+        >>> [trial.error for trial in Sweep([failed]).failures()]
+        ['ValueError: the loss is nan']
+        """
         return [trial for trial in self.trials if trial.error is not None]
 
     def best(self, figure: str | None = None) -> GridCell:
@@ -76,6 +86,9 @@ class Sweep:
         """Return a dict for each training: its settings, seed, figures and error.
 
         `pandas.DataFrame(sweep.table())` makes a data frame of them.
+
+        >>> Sweep([Trial({"lr": 9.0}, 0, [], 0, "", error="ValueError: nan")]).table()
+        [{'lr': 9.0, 'seed': 0, 'error': 'ValueError: nan'}]
         """
         return [
             {**trial.settings, "seed": trial.seed, **trial.figures(), "error": trial.error}
@@ -120,6 +133,12 @@ class Sweep:
 
         Returns the axes, from a figure with matplotlib's pyplot. Raises ImportError if matplotlib
         is not installed, and ValueError for an unknown column.
+
+        >>> from nn import Record
+        >>> records = [Record(1, 0.5, None, None, None, 0.1, 1.0, 0.5)]
+        >>> sweep = Sweep([Trial({"lr": lr}, 0, records, 1, "") for lr in (0.1, 0.2)])
+        >>> sweep.plot("loss").get_xlabel()
+        'lr'
         """
         from nn.sweep_plot import plot_cells
 

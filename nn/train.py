@@ -30,7 +30,7 @@ from nn.batches import Samples, hold_out, to_finite_samples
 from nn.init import Rng, generator
 from nn.keywords import answer_keywords_of_fit
 from nn.metrics import accuracy
-from nn.module import Module
+from nn.module import Module, check_module
 from nn.objective import Loss, Metric, Objective, Penalty
 from nn.records import Record
 from nn.schedules import Schedule
@@ -137,9 +137,7 @@ def fit(
     >>> records[-1].loss < records[0].loss
     True
     """
-    module = as_model(model)
-    if not isinstance(module, Module):
-        raise TypeError(f"fit expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
+    module = check_module("fit", as_model(model))
     epochs = check_whole("epochs", epochs)
     patience = patience if patience is None else check_whole("patience", patience)
     batch_size = batch_size if batch_size is None else check_whole("batch_size", batch_size)

@@ -129,6 +129,15 @@ class Training(Iterator[Record]):
         """End the training. Switch the model to eval() mode and restore its best weights, if any.
 
         A run closes by itself when nothing refers to it.
+
+        >>> from nn import MLP, data, fit
+        >>> X, y = data.moons(50, rng=0)
+        >>> training = fit(MLP(2, [4, 1], rng=0), X, y, loss="binary_cross_entropy", epochs=9)
+        >>> next(training).epoch
+        1
+        >>> training.close()
+        >>> list(training)
+        []
         """
         active = self._started and not self._closed
         self._closed = True

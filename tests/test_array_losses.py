@@ -287,6 +287,16 @@ CLASS = "cross_entropy expects labels from 0 to 1 (int), got"
         ((3, 2), np.array([1, 0, 255], np.uint8), f"{CLASS} 255 for sample 2"),
         (
             (3, 2),
+            np.array([True, False, True]),
+            f"{CLASS} True for sample 0; y.astype(int) converts an array of bools, int(y) a single one",
+        ),
+        (
+            (3, 2),
+            [0, 1, -100],
+            f"{CLASS} -100 for sample 2; cross_entropy(..., ignore_index=-100) leaves out samples with this label",
+        ),
+        (
+            (3, 2),
             [[0], [1], [1]],
             f"{SHAPES} (3, 2) and (3, 1); of a column y, the labels are y[:, 0]",
         ),

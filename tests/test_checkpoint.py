@@ -34,6 +34,23 @@ from training import BLOBS, SETTINGS, jitter, network
 ROOT = Path(__file__).parents[1]
 
 
+def test_a_checkpoint_is_not_a_model(tmp_path):
+    """nn.load(path) reads a file; programs for other libraries expect the model from it."""
+    save(tmp_path / "m.ckpt", MLP(2, [1]))
+    read = load(tmp_path / "m.ckpt")
+    for use in (
+        lambda: read([1.0, 2.0]),
+        lambda: read.parameters(),
+        lambda: read.forward([1.0, 2.0]),
+        lambda: fit(read, [[1.0, 2.0]], [1.0], loss="mse", epochs=1),
+    ):
+        with pytest.raises((TypeError, AttributeError), match=r"call nn\.load\(path, model\)$"):
+            use()
+    with pytest.raises(AttributeError, match=r"^'Checkpoint' object has no attribute 'foo'$"):
+        read.foo  # noqa: B018
+    assert copy.deepcopy(read) == read == (0, {}, {})
+
+
 MODELS = {"scalar": lambda seed=0: MLP(2, [4, 3], rng=seed), "vector": network}
 models = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 

@@ -84,7 +84,7 @@ def narrow(fan_in, fan_out, rng):
         (
             lambda: init.get("he"),
             ValueError,
-            "unknown init 'he'; choose from: zeros, uniform, normal, xavier_uniform, "
+            "unknown init 'he' (did you mean 'he_normal'?); choose from: zeros, uniform, normal, xavier_uniform, "
             "xavier_normal, he_uniform, he_normal",
         ),
         (

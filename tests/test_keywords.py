@@ -80,6 +80,8 @@ def test_each_answer_is_a_keyword():
         (lambda: vector.Dense(2, 3, use_bias=False), "'use_bias'; write bias"),
         (lambda: vector.Dense(2, 3, device="cuda"), "numbers are in the memory of the CPU"),
         (lambda: scalar.Layer(2, 3, dtype="float32"), "Layer() got .* modules of nn.vector have"),
+        (lambda: scalar.Neuron(2, nonlin=False), "'nonlin'; write activation='linear'"),
+        (lambda: MLP(2, [1], activaton="tanh"), "MLP() got .* 'activaton'; did you mean 'activation'?"),
         (lambda: vector.Dropout(p=0.5), "'p'; write rate"),
         (lambda: vector.Sequential(layers=[]), "'layers'; pass the modules as separate arguments"),
         (lambda: optim.Adam(P, learning_rate=0.1), "Adam() got .* 'learning_rate'; write lr"),
@@ -89,6 +91,7 @@ def test_each_answer_is_a_keyword():
         (lambda: schedules.step_decay(0.1, 30, gamma=0.1), "write by=10.0, which divides the rate"),
         (lambda: schedules.exponential(0.1, gamma=0.9), "write factor"),
         (lambda: losses.mse(input=[1.0], target=[1.0]), "mse() got .* 'input'; write predictions"),
+        (lambda: losses.cross_entropy([P], [0], wieght=[1.0]), "did you mean 'weight'?"),
         (lambda: losses.hinge(y_pred=P, y_true=[1]), "write scores"),
         (lambda: losses.cross_entropy([P], [0], label_smoothing=0.1), "write smoothing"),
         (lambda: data.moons(n_samples=10), "moons() got .*; write n"),
@@ -108,7 +111,7 @@ def test_keywords(call, message):
 
 
 def test_other_keywords_are_those_of_python():
-    with pytest.raises(TypeError, match=r"MLP\.__init__\(\) got an .* 'colour'$"):
+    with pytest.raises(TypeError, match=r"^MLP\(\) got an .* 'colour'$"):
         MLP(2, [1], colour=0)
     with pytest.raises(TypeError, match=r"'colour'$"):
         losses.mse([1.0], [1.0], colour=0)

@@ -262,6 +262,14 @@ BCE = "binary_cross_entropy expects targets from 0 to 1"
                 (("a",), "; to number classes, write names, y = np.unique(y, return_inverse=True)"),
                 ((1.0,), "; y.astype(int) converts an array of floats"),
                 (
+                    (True,),
+                    "; y.astype(int) converts an array of bools, int(y) a single one",
+                ),
+                (
+                    (-100,),
+                    "; cross_entropy(..., ignore_index=-100) leaves out samples with this label",
+                ),
+                (
                     ([0, 1, 0], np.array([0, 1])),
                     "; pass labels or class probabilities, for all samples",
                 ),

@@ -164,6 +164,17 @@ def test_a_state_that_does_not_fit_is_refused_whole(change, lines):
     assert bits(model) == before
 
 
+def test_a_state_of_another_kind_says_how_to_convert_it():
+    """It is recognized by its numbers; any other state does not come from a network of Values."""
+    scalar, arrays = MLP(2, [3, 1]), vector.MLP(2, [3, 1])
+    for model, other, method in [(arrays, scalar, "to_vector"), (scalar, arrays, "to_scalar")]:
+        with pytest.raises(ValueError, match=rf"then call its {method}\(\)\n"):
+            model.load_state_dict(other.state_dict())
+        for state in ({"a": 1}, {"a": np.ones(3)}, {}):
+            with pytest.raises(ValueError, match="does it come from a model with the same layers"):
+                model.load_state_dict(state)
+
+
 def test_a_long_list_of_problems_is_cut():
     with pytest.raises(ValueError, match=r"weights\.19: missing\n  and 81 more$"):
         Neuron(100).load_state_dict({})

@@ -1,5 +1,6 @@
 """Names of other libraries are answered with ours: attributes, methods, keywords, classes."""
 
+import copy
 import inspect
 import re
 from importlib.util import find_spec
@@ -9,9 +10,31 @@ import pytest
 
 import engine
 import nn
-from engine import Array, Value, concatenate, flip, logsumexp, softmax, stack
-from engine.support.other_names import ARRAY_METHODS, FUNCTIONS, METHODS
-from nn import MLP, losses, optim, other_names, schedules, vector
+from engine import (
+    Array,
+    Constant,
+    ConstantArray,
+    Value,
+    concatenate,
+    flip,
+    logsumexp,
+    softmax,
+    stack,
+)
+from engine.rules import ELEMENTWISE
+from engine.support.other_names import (
+    ARRAY_METHODS,
+    ATTRIBUTES,
+    FOR_NUMPY,
+    FUNCTIONS,
+    KEYWORDS,
+    METHODS,
+)
+from nn import MLP, data, init, losses, metrics, optim, other_names, schedules, vector
+from nn.arguments import look_up
+from nn.scalar import ACTIVATIONS
+from nn.train import METRICS
+from nn.transformer.arguments import NORMS
 
 ARRAY, VALUE = Array([[1.0, 2.0]]), Value(2.0)
 
@@ -37,6 +60,44 @@ def test_attributes_of_nodes(node, name, remedy):
         getattr(node, name)
 
 
+@pytest.mark.parametrize("node", [VALUE, ARRAY, Constant(1.0)], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("name", sorted(ATTRIBUTES.keys() - FOR_NUMPY.keys() - {"dtype", "item"}))
+def test_reading_and_assigning_an_attribute_have_one_answer(node, name):
+    for access in (getattr, delattr, lambda node, name: setattr(node, name, 0.0)):
+        with pytest.raises(AttributeError, match=re.escape(ATTRIBUTES[name])) as error:
+            access(node, name)
+        assert (error.value.name, error.value.obj) == (name, node)
+    for kind in (node, type(node)):
+        assert not hasattr(kind, name)
+        assert name not in dir(kind)
+
+
+def test_a_subclass_may_have_the_attributes_of_other_libraries():
+    class Weight(Value):
+        __slots__ = ("m",)
+
+    class Named(Value):
+        step = 3
+
+        def __init__(self, data, name):
+            super().__init__(data)
+            self.name, self.m = name, 0.0
+
+    assert not hasattr(Weight(1.0), "m")
+    assert "m" in dir(Weight)
+    assert "m" not in dir(Named)
+    assert "item" in dir(ARRAY)
+    weight, named = Weight(1.0), Named(1.0, "w")
+    weight.m = 0.5
+    assert (weight.m, named.name, named.m, named.step) == (0.5, "w", 0.0, 3)
+    assert copy.copy(named).name == "w"
+    assert "name" in vars(named)
+    del named.name
+    for access in (getattr, delattr):
+        with pytest.raises(AttributeError, match=r"the name of a node is its \.label"):
+            access(named, "name")
+
+
 @pytest.mark.parametrize("name", ["lable", "polyfit", "ndarray", "nansum_"])
 def test_other_attributes_have_no_remedy(name):
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'$"):
@@ -60,6 +121,11 @@ def test_methods_that_nodes_have_need_no_answer():
         (nn.Neuron(2), "to_vector", "only modules of nn.scalar with a counterpart of Arrays"),
         (MLP(2, [1]), "forward", r"call it: model\(X\)"),
         (MLP(2, [1]), "fit", r"write nn\.fit\(model"),
+        (nn.Neuron(2), "w", r"write \.weights$"),
+        (nn.Neuron(2), "weight", r"write \.weights$"),
+        (vector.Dense(2, 3), "weights", r"write \.weight$"),
+        (vector.Dense(2, 3), "b", r"write \.bias$"),
+        (MLP(2, [1]), "weights", r"its parts have them: named_parameters\(\)"),
     ],
 )
 def test_attributes_of_modules(model, name, remedy):
@@ -79,6 +145,8 @@ def test_other_attributes_of_modules():
 
     with pytest.raises(AttributeError, match=r"'Net' object has no attribute 'width'$"):
         getattr(Net(), "size")  # noqa: B009
+    with pytest.raises(AttributeError, match=r"'Net' object has no attribute 'w'$"):
+        getattr(Net(), "w")  # noqa: B009
     for name in other_names.ATTRIBUTES:
         assert not hasattr(nn.Module, name)
 
@@ -99,14 +167,70 @@ def test_other_attributes_of_modules():
         (lambda: ARRAY.sum(other=3), "'other'$"),
         (
             lambda: Array([1.0], requires_grad=True),
-            "'requires_grad'; only a ConstantArray does not",
+            r"'requires_grad'; a leaf requires a gradient until x\.requires_grad = False freezes it",
         ),
         (lambda: ARRAY.logsumexp(correction=1), "'correction'$"),
+        (lambda: ARRAY.sum(axes=0), r"sum\(\) got .* 'axes'; did you mean 'axis'\?"),
+        (
+            lambda: Value(1.0, _children=(), _op="+"),
+            r"Value\(\) got .*; write Value\(data, inputs,",
+        ),
+        (lambda: Value(1.0, requires_grad=False), r"x\.requires_grad = False freezes it"),
+        (lambda: Value(1.0, name="w"), r"^Value\(\) got .* 'name'; write label$"),
+        (lambda: Constant(1.0, name="w"), r"^Constant\(\) got .* 'name'; write label$"),
+        (lambda: Value(1.0, lable="w"), r"'lable'; did you mean 'label'\?"),
+        (
+            lambda: Value(1.0, colour="w"),
+            r"^Value\(\) got an unexpected keyword argument 'colour'$",
+        ),
+        (lambda: ConstantArray(1.0, name="w"), r"^ConstantArray\(\) got .*; write label$"),
+        (lambda: VALUE.zero_grad(set_to_none=True), r"zero_grad\(\) sets gradients to 0"),
+        (lambda: ARRAY.zero_grad(set_to_none=True), r"zero_grad\(\) sets gradients to 0"),
+        (lambda: MLP(2, [1]).zero_grad(set_to_none=True), r"zero_grad\(\) sets gradients to 0"),
+        (lambda: optim.SGD([VALUE], 0.1).zero_grad(set_to_none=True), "sets gradients to 0"),
+        (lambda: VALUE.backward(retain_graph=True), "a graph is kept as long as its root"),
+        (lambda: ARRAY.sum().backward(retain_graph=True), "a graph is kept as long as its root"),
+        (lambda: ARRAY.backward(gradient=[[1.0, 1.0]]), r"write vjp\(y, xs, v\)"),
+        (lambda: engine.grad(abs, argnum=0), r"grad\(\) got .* 'argnum'; write argnums"),
+        (lambda: engine.jacobian(abs, argnum=0), "write argnums"),
+        (lambda: engine.value_and_grad(abs, has_aux=True), "return the value alone"),
+        (lambda: engine.vjp(abs, [1.0], cotangents=1.0), "'cotangents'; write v$"),
+        (lambda: engine.check_gradients(abs, att=[1.0]), r"did you mean 'at'\?"),
     ],
 )
 def test_keywords(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", engine.__all__)
+def test_each_function_answers_every_keyword_with_one_that_it_has(name):
+    f = getattr(engine, name)
+    if isinstance(f, type) and issubclass(f, Exception):
+        return
+    own = inspect.signature(f).parameters
+    args = [1.0] if isinstance(f, type) else []
+    for theirs, answers in KEYWORDS.items():
+        ours = [answer for answer in answers if answer in own]
+        if ours and theirs not in own:
+            with pytest.raises(TypeError, match=f"^{name}.* {theirs!r}; write {ours[0]}$"):
+                f(*args, **{theirs: 1})
+
+
+def test_products_without_a_direction():
+    """JAX's vjp takes no direction: it returns a function of it."""
+    square = lambda x: x * x
+    for f, remedy in [
+        (
+            engine.vjp,
+            r"expects a direction v, got None; write vjp\(y, xs, v\) .*vjp\(f, \[x\], v\)",
+        ),
+        (engine.jvp, r"write jvp\(y, xs, vs\) of a node y, or jvp\(f, \[x\], vs\) of a function f"),
+        (engine.hvp, r"write hvp\(y, xs, vs\) of a node y$"),
+    ]:
+        for y, x in [(square, 3.0), (square(VALUE), VALUE)]:
+            with pytest.raises(TypeError, match=remedy):
+                f(y, x)
 
 
 def test_methods_keep_their_signatures():
@@ -123,6 +247,9 @@ def test_methods_keep_their_signatures():
         (vector, "BatchNorm1d", "vector.BatchNorm"), (losses, "bce", "losses.binary_cross_entropy"),
         (optim, "lr_scheduler", "nn.schedules"), (schedules, "StepLR", "schedules.step_decay"),
         (engine, "tensor", "Value or Array"), (engine, "cat", "concatenate"),
+        (engine, "gradcheck", "check_gradients"), (losses, "MSE", "losses.mse"), (nn, "mse", "losses.mse"),
+        (init, "kaiming_normal_", "init.he_normal"), (data, "make_moons", "data.moons"),
+        (metrics, "accuracy_score", "accuracy"), (nn, "AdamW", "optim.AdamW"), (optim, "sgd", "SGD"),
     ],
 )  # fmt: skip
 def test_names_in_modules(module, name, here):
@@ -145,6 +272,8 @@ def test_names_in_modules(module, name, here):
             "from nn import step",
             r"'step' from 'stepgrad\.nn'; write from stepgrad\.draw import step",
         ),
+        ("from engine import relu", r"'relu' from 'stepgrad'; write x\.relu\(\)"),
+        ("from engine import MLP", r"; write from stepgrad\.nn import MLP"),
         ("from engine import tensor", "'tensor' from 'stepgrad'; it is called Value or Array here"),
         ("from nn.losses import bce", r"; it is called losses\.binary_cross_entropy here"),
         ("from engine.draw import make_dot", "; it is called draw here"),
@@ -159,23 +288,48 @@ def test_imports_of_other_names(statement, remedy):
 
 
 def test_the_names_that_are_recommended_exist():
-    modules = {"nn": nn, "vector": vector, "losses": losses, "optim": optim, "schedules": schedules}
+    modules = {"nn": nn, "vector": vector, "losses": losses, "optim": optim} | {
+        "schedules": schedules, "init": init, "data": data,
+    }  # fmt: skip
     tables = {
         nn: other_names.NETWORKS, vector: other_names.VECTOR, losses: other_names.LOSSES,
-        optim: other_names.OPTIMIZERS, schedules: other_names.SCHEDULES,
+        optim: other_names.OPTIMIZERS, schedules: other_names.SCHEDULES, init: other_names.INITS,
+        data: other_names.DATA, metrics: other_names.METRICS,
     }  # fmt: skip
     for owner, table in tables.items():
         for name, here in table.items():
             for module, function in re.findall(
-                r"\b(nn|vector|losses|optim|schedules)\.(\w+)", here
+                r"\b(nn|vector|losses|optim|schedules|init|data)\.(\w+)", here
             ):
                 if function != "sklearn" or find_spec("sklearn"):
                     assert hasattr(modules[module], function), here
             assert name not in owner.__all__
     for name, here in FUNCTIONS.items():
         assert name not in engine.__all__
-        where = f"write from stepgrad.draw import {name}"
-        assert here in (*engine.__all__, "Value or Array", "draw.draw", "nn.optim", where)
+        if here.startswith("write from stepgrad.nn import"):
+            assert name in nn.__all__
+        elif not here.startswith("write "):
+            assert here in (*engine.__all__, "Value or Array", "draw.draw")
+    for row in ELEMENTWISE:
+        if row.isidentifier() and row not in engine.__all__:
+            with pytest.raises(
+                AttributeError, match=rf"has no attribute '{row}'; write x\.{row}\(\)"
+            ):
+                getattr(engine, row)
+
+
+@pytest.mark.parametrize("kind", other_names.VALUES)
+def test_the_values_that_are_recommended_exist(kind):
+    tables = {
+        "loss": losses.LOSSES, "metric": METRICS, "activation": ACTIVATIONS, "init": init.INITS,
+        "optimizer": optim.OPTIMIZERS, "schedule": schedules.SCHEDULES, "norm": NORMS,
+    }  # fmt: skip
+    table = dict.fromkeys(tables[kind])
+    for theirs, here in other_names.VALUES[kind].items():
+        if here != "a function of the step" and theirs not in table:
+            message = f"^unknown {kind} '{theirs.upper()}' .did you mean '{here}'.*; choose from:"
+            with pytest.raises(ValueError, match=message):
+                look_up(kind, table, theirs.upper())
 
 
 def test_objects_in_place_of_others():

@@ -165,7 +165,13 @@ class Array(ArrayMethods):
 
     @staticmethod
     def lift(x: "Array | ArrayLike") -> "Array":
-        """Return `x` as a node: itself, or a constant for numbers."""
+        """Return `x` as a node: itself, or a constant for numbers.
+
+        Raises TypeError for non-numeric data.
+
+        >>> Array.lift([1.0, 2.0])
+        ConstantArray([1., 2.])
+        """
         return x if isinstance(x, Array) else ConstantArray(x)
 
     def _data_of(self, other: Any) -> np.ndarray:
@@ -178,7 +184,13 @@ class Array(ArrayMethods):
     def apply(op: Op, *args: Any, **settings: Any) -> "Array":
         """Return the node of `op` over Arrays, plain arrays and numbers.
 
-        The node keeps its inputs and, for the backward pass, their data as they are now.
+        The node keeps its inputs and, for the backward pass, their data as they are now. Settings
+        are those of the row, such as `axis`. Raises TypeError for anything but a row for Arrays and
+        for another number of arguments, and ValueError for incompatible shapes.
+
+        >>> from engine.rules import TABLE
+        >>> Array.apply(TABLE["hypot"], Array([3.0, 6.0]), [4.0, 8.0])
+        Array([ 5., 10.])
         """
         op, args, settings = check_row(op, args, settings)
         if hooks.reading and (read := graph.observer.override("read_settings")):
@@ -225,6 +237,7 @@ class Array(ArrayMethods):
 
     # ---------------------------------------------------------------------------- the backward pass
 
+    @answer_keywords
     def backward(self) -> None:
         """Fill `.grad` of every node under this Array with d self / d node.
 
@@ -359,6 +372,7 @@ class ConstantArray(Array):
     __slots__ = ()
     constant = True
 
+    @answer_keywords
     def __init__(
         self, data: "ArrayLike", label: str | None = None, *, dtype: "DTypeLike | None" = None
     ):
@@ -419,11 +433,11 @@ def check_row(
 
 def not_for_arrays(op: Op, problem: Exception) -> TypeError:
     """Return the error for a row with an `if`, or with a function of single numbers."""
-    return TypeError(
-        f"row {op.name!r} does not run on arrays: {describe_failure(problem)}; write it with the "
-        "functions of engine.arithmetic (from engine.arithmetic import exp, where), and "
-        "where(condition, x, y) in place of if"
+    remedy = (
+        "write it with the functions of engine.arithmetic (from engine.arithmetic import exp, "
+        "where), and where(condition, x, y) in place of if"
     )
+    return TypeError(f"row {op.name!r} does not run on arrays: {describe_failure(problem, remedy)}")
 
 
 # ----------------------------------------------------------------- rows on Arrays, for derivatives

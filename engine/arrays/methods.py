@@ -100,9 +100,24 @@ class ArrayMethods(Node[np.ndarray]):
         )
 
     def __eq__(self, other: object) -> Any:
+        """Compare elements with numbers, an array or a list; return an array of bools.
+
+        Two Arrays are equal only if they are the same node, so that nodes can be keys of dicts.
+
+        >>> from engine import Array
+        >>> x = Array([1.0, 2.0])
+        >>> x == [1.0, 3.0], x == Array([1.0, 2.0]), x.data == Array([1.0, 2.0]).data
+        (array([ True, False]), False, array([ True,  True]))
+        """
         return super().__eq__(as_numbers(other))
 
     def __ne__(self, other: object) -> Any:
+        """Return the opposite of `==`.
+
+        >>> from engine import Array
+        >>> Array([1.0, 2.0]) != 2.0
+        array([ True, False])
+        """
         return super().__ne__(as_numbers(other))
 
     __hash__ = Node.__hash__
@@ -137,15 +152,42 @@ class ArrayMethods(Node[np.ndarray]):
         return self.apply(MEAN, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        """Return the maximum over one or several axes; ties share the gradient equally."""
+        """Return the maximum over one or several axes; ties share the gradient equally.
+
+        Raises ValueError for no elements.
+
+        >>> from engine import Array
+        >>> x = Array([[1.0, 5.0], [3.0, 5.0]])
+        >>> x.max(axis=0), x.max()
+        (Array([3., 5.]), Array(5.))
+        >>> x.max().backward()
+        >>> x.grad
+        array([[0. , 0.5],
+               [0. , 0.5]])
+        """
         return self.apply(MAX, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        """Return the minimum over one or several axes; ties share the gradient equally."""
+        """Return the minimum over one or several axes; ties share the gradient equally.
+
+        Raises ValueError for no elements.
+
+        >>> from engine import Array
+        >>> Array([[1.0, 5.0], [3.0, 4.0]]).min(axis=1, keepdims=True)
+        Array([[1.],
+               [3.]])
+        """
         return self.apply(MIN, self, axis=axis, keepdims=keepdims)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        """Return the product over one or several axes. The gradient is right for elements of 0."""
+        """Return the product over one or several axes. The gradient is right for elements of 0.
+
+        >>> from engine import Array
+        >>> x = Array([2.0, 0.0, 3.0])
+        >>> x.prod().backward()
+        >>> x.grad
+        array([0., 6., 0.])
+        """
         return self.apply(PROD, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
@@ -160,7 +202,12 @@ class ArrayMethods(Node[np.ndarray]):
         return squares.sum(axis, keepdims) / max(count(self, axis) - ddof, 0)
 
     def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
-        """Return the square root of `var`; its gradient is 0 where all elements are equal."""
+        """Return the square root of `var`; its gradient is 0 where all elements are equal.
+
+        >>> from engine import Array
+        >>> Array([[1.0, 5.0], [3.0, 5.0]]).std(axis=0)
+        Array([1., 0.])
+        """
         deviations = self - self.mean(axis, keepdims=True)
         out = self.apply(NORM, deviations, axis=axis, keepdims=keepdims)
         return out / math.sqrt(max(count(self, axis) - ddof, 0))
@@ -175,7 +222,13 @@ class ArrayMethods(Node[np.ndarray]):
         return self._along(CUMSUM, axis)
 
     def cumprod(self, axis: int | None = None) -> Self:
-        """Return the products of the first elements along an axis; by default of the flat Array."""
+        """Return the products of the first elements along an axis; by default of the flat Array.
+
+        >>> from engine import Array
+        >>> Array([[1.0, 2.0], [3.0, 4.0]]).cumprod(axis=0)
+        Array([[1., 2.],
+               [3., 8.]])
+        """
         return self._along(CUMPROD, axis)
 
     def _along(self, op: Op, axis: int | None) -> Self:
@@ -186,11 +239,20 @@ class ArrayMethods(Node[np.ndarray]):
         """Return log(sum(exp(x))) over one or several axes, without overflow or cancellation.
 
         The result for no elements is -inf.
+
+        >>> from engine import Array
+        >>> Array([[1000.0, 1000.0], [0.0, -1000.0]]).logsumexp()
+        Array([1000.69314718,    0.        ])
         """
         return self.apply(LOGSUMEXP, self, axis=axis, keepdims=keepdims)
 
     def log_softmax(self, axis: Axis = -1) -> Self:
-        """Return log(softmax(x)), without overflow or cancellation."""
+        """Return log(softmax(x)) over one or several axes, without overflow or cancellation.
+
+        >>> from engine import Array
+        >>> Array([0.0, -1000.0]).log_softmax()
+        Array([    0., -1000.])
+        """
         return self.apply(LOG_SOFTMAX, self, axis=axis)
 
     def softmax(self, axis: Axis = -1) -> Self:
@@ -203,45 +265,111 @@ class ArrayMethods(Node[np.ndarray]):
         return self.apply(SOFTMAX, self, axis=axis)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
-        """Return the index of the maximum as plain integers: the class that logits predict."""
+        """Return the index of the maximum as plain integers: the class that logits predict.
+
+        The first maximum counts. By default the index is that of the flat Array. Raises ValueError
+        for no elements.
+
+        >>> from engine import Array
+        >>> logits = Array([[1.0, 5.0], [3.0, 2.0]])
+        >>> logits.argmax(axis=1)
+        array([1, 0])
+        """
         return call_numpy("argmax", np.argmax, self.data, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
-        """Return the index of the minimum as plain integers."""
+        """Return the index of the minimum as plain integers, as `argmax` does of the maximum.
+
+        >>> from engine import Array
+        >>> int(Array([[1.0, 5.0], [-3.0, 2.0]]).argmin())
+        2
+        """
         return call_numpy("argmin", np.argmin, self.data, axis=axis, keepdims=keepdims)
 
     def item(self) -> float:
-        """Return the only element as a Python float. Raises ValueError if there are several."""
+        """Return the only element as a Python float. Raises ValueError if there are several.
+
+        >>> from engine import Array
+        >>> Array([[2.0]]).item()
+        2.0
+        """
         if self.size != 1:
             raise ValueError(f"item() expects an Array of one element, got shape {self.shape}")
         return self.data.item()
 
     def reshape(self, *shape: Any) -> Self:
-        """Return the elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
+        """Return the elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`.
+
+        -1 stands for the length that fits. Raises ValueError for another number of elements.
+
+        >>> from engine import Array
+        >>> Array([1.0, 2.0, 3.0, 4.0]).reshape(2, -1)
+        Array([[1., 2.],
+               [3., 4.]])
+        """
         return self.apply(RESHAPE, self, shape=as_tuple(shape))
 
     def flatten(self) -> Self:
-        """Return the elements as a vector."""
+        """Return the elements as a vector, row by row.
+
+        >>> from engine import Array
+        >>> Array([[1.0, 2.0], [3.0, 4.0]]).flatten()
+        Array([1., 2., 3., 4.])
+        """
         return self.reshape(-1)
 
     def ravel(self) -> Self:
-        """Return the elements as a vector, as `flatten` does."""
+        """Return the elements as a vector, as `flatten` does.
+
+        >>> from engine import Array
+        >>> Array([[1.0], [2.0]]).ravel()
+        Array([1., 2.])
+        """
         return self.reshape(-1)
 
     def transpose(self, *axes: Any) -> Self:
-        """Return the Array with its axes in another order, by default reversed."""
+        """Return the Array with its axes in another order, by default reversed.
+
+        Raises ValueError unless each axis is given once.
+
+        >>> from engine import Array
+        >>> Array([[[1.0, 2.0, 3.0]]]).transpose(1, 2, 0).shape
+        (1, 3, 1)
+        """
         return self.apply(TRANSPOSE, self, axes=as_tuple(axes) or None)
 
     def swapaxes(self, first: int, second: int) -> Self:
-        """Return the Array with two axes exchanged."""
+        """Return the Array with two axes exchanged. Raises ValueError for an axis that it lacks.
+
+        >>> from engine import Array
+        >>> Array([[1.0, 2.0]]).swapaxes(0, 1)
+        Array([[1.],
+               [2.]])
+        """
         return self.apply(SWAPAXES, self, first=first, second=second)
 
     def squeeze(self, axis: Axis = None) -> Self:
-        """Return the Array without axes of length 1: without the given ones, or without all."""
+        """Return the Array without axes of length 1: without the given ones, or without all.
+
+        Raises ValueError for a given axis of another length.
+
+        >>> from engine import Array
+        >>> x = Array([[[1.0, 2.0]]])
+        >>> x.squeeze().shape, x.squeeze(axis=0).shape
+        ((2,), (1, 2))
+        """
         return self.apply(SQUEEZE, self, axis=axis)
 
     def broadcast_to(self, shape: Shape) -> Self:
-        """Return the Array repeated to a shape, as operations on different shapes do implicitly."""
+        """Return the Array repeated to a shape, as operations on different shapes do implicitly.
+
+        Raises ValueError for a shape that does not fit.
+
+        >>> from engine import Array
+        >>> Array([1.0, 2.0]).broadcast_to((2, 2))
+        Array([[1., 2.],
+               [1., 2.]])
+        """
         if not isinstance(shape, tuple | list | Integral):
             raise TypeError(f"broadcast_to expects a shape such as (2, 3), got {shape!r}")
         return self.apply(BROADCAST_TO, self, shape=shape)
@@ -249,7 +377,13 @@ class ArrayMethods(Node[np.ndarray]):
     def dot(self, other: Any) -> Self:
         """Return the sum of products over the last axis and the second to last axis of `other`.
 
-        This is `@` for vectors and matrices, and `*` if either has no axes.
+        This is `@` for vectors and matrices, and `*` if either has no axes. Raises ValueError if
+        the axes have different lengths.
+
+        >>> from engine import Array
+        >>> W = Array([[1.0, 2.0], [3.0, 4.0]])
+        >>> W.dot([10.0, 100.0]), W[0].dot(W[1])
+        (Array([210., 430.]), Array(11.))
         """
         y = self.lift(other)
         if not (self.ndim and y.ndim):
@@ -282,13 +416,26 @@ class ArrayMethods(Node[np.ndarray]):
         return self[(*before, index)]
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Self:
-        """Return each element repeated, along an axis; by default of the flat Array."""
+        """Return each element repeated, along an axis; by default of the flat Array.
+
+        `repeats` is a number, or one number for each element along the axis. Raises ValueError for
+        another count of them, and for a negative number.
+
+        >>> from engine import Array
+        >>> Array([1.0, 2.0]).repeat([1, 3])
+        Array([1., 2., 2., 2.])
+        """
         return gather("repeat", np.repeat, self, repeats=repeats, axis=axis)
 
     def sort(self, axis: int | None = -1) -> Self:
         """Return the elements in ascending order along an axis; None sorts the flat Array.
 
         Unlike NumPy's method this returns a new Array, as `np.sort` does.
+
+        >>> from engine import Array
+        >>> Array([[3.0, 1.0], [2.0, 4.0]]).sort()
+        Array([[1., 3.],
+               [2., 4.]])
         """
 
         def order(positions: np.ndarray, axis: int | None) -> np.ndarray:
@@ -297,15 +444,35 @@ class ArrayMethods(Node[np.ndarray]):
         return gather("sort", order, self, axis=axis)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
-        """Return a diagonal of two axes, as the last axis."""
+        """Return a diagonal of two axes, as the last axis.
+
+        `offset` counts diagonals above the main one. Raises ValueError for fewer than two axes.
+
+        >>> from engine import Array
+        >>> x = Array([[1.0, 2.0], [3.0, 4.0]])
+        >>> x.diagonal(), x.diagonal(offset=1)
+        (Array([1., 4.]), Array([2.]))
+        """
         return gather("diagonal", np.diagonal, self, offset=offset, axis1=axis1, axis2=axis2)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
-        """Return the sum of a diagonal."""
+        """Return the sum of a diagonal, with the arguments of `diagonal`.
+
+        >>> from engine import Array
+        >>> Array([[1.0, 2.0], [3.0, 4.0]]).trace()
+        Array(5.)
+        """
         return self.diagonal(offset, axis1, axis2).sum(-1)
 
     def astype(self, dtype: "DTypeLike") -> Self:
-        """Return the Array in float32 or float64; its gradient is converted back."""
+        """Return the Array in float32 or float64; its gradient is converted back.
+
+        Raises TypeError for another dtype: an Array has a gradient, and integers have none.
+
+        >>> from engine import Array
+        >>> Array([1.0, 2.0]).astype("float32")
+        Array([1., 2.], dtype=float32)
+        """
         return self.apply(ASTYPE, self, dtype=as_dtype(dtype, "the dtype of an Array"))
 
 

@@ -42,7 +42,7 @@ NAMES = {
     "amax": "max", "amin": "min", "around": "round", "rint": "round", "linalg.norm": "norm",
     "real": "__pos__", "real_if_close": "__pos__", "linalg.matmul": "__matmul__",
     **{f"linalg.{name}": name for name in ("cross", "matrix_transpose", "outer", "tensordot")},
-    "linalg.vecdot": "vecdot",
+    "linalg.vecdot": "vecdot", "expit": "sigmoid",  # of SciPy
 }  # fmt: skip
 REDUCTIONS = {
     "add.reduce": "sum", "multiply.reduce": "prod", "maximum.reduce": "max",

@@ -58,7 +58,11 @@ class ArrayOp(Op):
         """Skip the check, because a row's arguments also include settings."""
 
     def with_settings(self, **settings: Any) -> "ArrayOp":
-        """Return this row with its axis, shape or index filled in."""
+        """Return this row with its axis, shape or index filled in.
+
+        >>> SUM.with_settings(axis=0, keepdims=False).settings
+        {'axis': 0, 'keepdims': False}
+        """
         op = type(self)(self.name, self.forward, *self.partials, many=self.many)
         op.row, op.settings = self, settings
         return op
@@ -66,7 +70,13 @@ class ArrayOp(Op):
     def pull(
         self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]
     ) -> Any:
-        """Return the contribution to input i for a gradient g at `out`."""
+        """Return the contribution to input i for a gradient g at `out`.
+
+        >>> x = np.ones((2, 3))
+        >>> SUM.pull(0, np.array([1.0, 2.0]), None, [x], {"axis": 1, "keepdims": False})
+        array([[1., 1., 1.],
+               [2., 2., 2.]])
+        """
         if self.many:
             return self.partials[0](i, g, out, *inputs, **settings)
         return self.partials[i](g, out, *inputs, **settings)

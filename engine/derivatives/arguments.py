@@ -88,6 +88,16 @@ def check_directions(name: str, xs: Any, vs: Any) -> list[Any]:
     return [v for x, part in zip(xs, vs, strict=True) for v in check_directions(name, x, part)]
 
 
+def check_given(name: str, letter: str, direction: object) -> None:
+    """Raise TypeError if the direction of a product is missing."""
+    if direction is None:
+        of_function = "" if name == "hvp" else f", or {name}(f, [x], {letter}) of a function f"
+        raise TypeError(
+            f"{name} expects a direction {letter}, got None; write {name}(y, xs, {letter}) of a "
+            f"node y{of_function}"
+        )
+
+
 def directions_as_data(name: str, xs: Any, vs: Any) -> list[Any]:
     """Return a list of directions, one for each x, as data or nodes."""
     return [

@@ -19,6 +19,7 @@ from engine.functions import is_array
 from engine.graph import Gradients
 from engine.node import Node
 from engine.support.arguments import check_positive, check_sequence, numpy_type
+from engine.support.other_names import answer_keywords
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
 
@@ -41,6 +42,7 @@ class GradientMismatch(AssertionError):
     __module__ = "stepgrad"  # tracebacks show the public name
 
 
+@answer_keywords
 @keep_graphs(check_results=True)
 def check_gradients(
     f: Callable[..., Any], at: Sequence[Any], *, tolerance: float = TOLERANCE

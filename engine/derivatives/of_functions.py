@@ -13,6 +13,7 @@ from engine.functions import is_array
 from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import SeveralNumbers, format_count, is_array_like, numpy_type
+from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves, map_leaves, replace_leaves
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
@@ -22,6 +23,7 @@ from engine.watch.no_grad import keep_graphs
 INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
 
 
+@answer_keywords
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """Return a function that returns the value and the gradient of f.
 

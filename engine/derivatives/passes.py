@@ -107,7 +107,7 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
     except TypeError as problem:
         raise TypeError(
             f"row {op.name!r} does not run on nodes, which create_graph requires: "
-            f"{describe_failure(problem)}; write it with the functions of engine.arithmetic"
+            + describe_failure(problem, "write it with the functions of engine.arithmetic")
         ) from problem
     except Exception as problem:
         problem.add_note(f"in the partial derivatives of row {op.name!r}")

@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from engine.derivatives.arguments import (
+    check_given,
     check_inputs,
     check_kinds,
     check_output,
@@ -35,6 +36,7 @@ from engine.functions import is_array
 from engine.node import DataT, Node
 from engine.support.arguments import check_flag
 from engine.support.lazy import numpy_for
+from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves, map_leaves
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
@@ -62,6 +64,7 @@ def grad(y: Node, xs: Sequence[NodeT], *, create_graph: Yes) -> list[NodeT]: ...
 def grad(y: Node, xs: Tree, *, create_graph: bool = False) -> Any: ...
 @overload
 def grad(y: Function, xs: Indices = 0, *, argnums: Indices | None = None) -> Function: ...
+@answer_keywords
 def grad(y: Any, xs: Any = None, *, argnums: Any = None, create_graph: bool = False) -> Any:
     """Return dy/dx, the gradient of y with respect to nodes; of a function, its gradient function.
 
@@ -193,8 +196,9 @@ def vjp(y: Node, xs: Sequence[NodeT], v: "ArrayLike", *, create_graph: Yes) -> l
 def vjp(y: Node, xs: Node | Sequence[Node], v: "ArrayLike", *, create_graph: bool) -> Any: ...
 @overload
 def vjp(y: Function, xs: Sequence[Any], v: Any) -> tuple[Any, Any]: ...
+@answer_keywords
 @keep_graphs()
-def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
+def vjp(y: Any, xs: Any, v: Any = None, *, create_graph: bool = False) -> Any:
     """Return v · dy/dx, the vector-Jacobian product, by one backward pass.
 
     `v` has the shape of y; if it is a node, the result is a graph that depends on it. The other
@@ -210,6 +214,7 @@ def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     >>> vjp(lambda x, y: x * x * y, (3.0, 2.0), 10.0)
     (18.0, (120.0, 90.0))
     """
+    check_given("vjp", "v", v)
     if is_function(y):
         call = call_on_primals("vjp", y, xs)
         out = result_as_nodes(call)
@@ -228,8 +233,9 @@ def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
 def jvp(y: Function, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]: ...
 @overload
 def jvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any: ...
+@answer_keywords
 @keep_graphs()
-def jvp(y: Any, xs: Any, vs: Any, *, create_graph: bool = False) -> Any:
+def jvp(y: Any, xs: Any, vs: Any = None, *, create_graph: bool = False) -> Any:
     """Return dy/dx · v, the Jacobian-vector product, by one forward pass.
 
     `vs` has a direction for each x, of its shape, in the form of xs. The pass computes the tangent
@@ -251,6 +257,7 @@ def jvp(y: Any, xs: Any, vs: Any, *, create_graph: bool = False) -> Any:
     >>> jvp(lambda x, y: x * x * y, (3.0, 2.0), (1.0, 0.0))
     (18.0, 12.0)
     """
+    check_given("jvp", "vs", vs)
     if is_function(y):
         call = call_on_primals("jvp", y, xs)
         out = result_as_nodes(call)
@@ -288,6 +295,7 @@ def derivative_of_products(
 def jacobian(ys: Function, xs: Indices = 0, *, argnums: Indices | None = None) -> Function: ...
 @overload
 def jacobian(ys: Tree, xs: Tree) -> Any: ...
+@answer_keywords
 def jacobian(ys: Any, xs: Any = None, *, argnums: Any = None) -> Any:
     """Return all first derivatives, by one backward pass for each element of y.
 
@@ -347,6 +355,7 @@ def jacobian_blocks(y: Any, inputs: list[Any]) -> list[Any]:
 def hessian(y: Function, xs: Indices = 0, *, argnums: Indices | None = None) -> Function: ...
 @overload
 def hessian(y: Node, xs: Tree) -> Any: ...
+@answer_keywords
 @keep_graphs()
 def hessian(y: Any, xs: Any = None, *, argnums: Any = None) -> Any:
     """Return all second derivatives of a scalar y, in the form of `jacobian(grad(y, xs), xs)`.
@@ -379,8 +388,9 @@ def hessian_rows(y: Node, trees: list[Any]) -> tuple[Any, ...]:
 def hvp(y: Node, xs: Node[DataT], vs: "ArrayLike") -> DataT: ...
 @overload
 def hvp(y: Node, xs: Sequence[Node[DataT]], vs: "ArrayLike") -> list[DataT]: ...
+@answer_keywords
 @keep_graphs()
-def hvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
+def hvp(y: Node, xs: Tree, vs: Any = None, *, create_graph: bool = False) -> Any:
     """Return the Hessian of a scalar y times a direction, by differentiating grad(y, xs) · vs.
 
     This takes a few passes and does not compute the Hessian (Pearlmutter 1994, "Fast exact
@@ -391,11 +401,12 @@ def hvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
     >>> hvp(x * x * y, [x, y], [1.0, 10.0])
     [64.0, 6.0]
     """
-    inputs = check_inputs(xs)
-    check_kinds([check_scalar(y)], inputs)
+    check_given("hvp", "vs", vs)
+    y, inputs = check_scalar(y), check_inputs(xs)
+    check_kinds([y], inputs)
     vs = directions_as_data("hvp", xs, vs)
     as_graph = check_flag("create_graph", create_graph) or any(isinstance(v, Node) for v in vs)
-    slopes = differentiate_as_graph(y, check_scalar(y)._one(), inputs)
+    slopes = differentiate_as_graph(y, y._one(), inputs)
     run = differentiate_as_graph if as_graph else differentiate
     ends = inputs
     if any(isinstance(v, Node) and not v.constant for v in vs):

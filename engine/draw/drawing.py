@@ -341,6 +341,9 @@ class Drawing(Answering):
 
         Raises ValueError for another suffix, FileNotFoundError if the folder does not exist, and
         ImportError if the file requires matplotlib, which is not installed.
+
+        >>> from engine import Value
+        >>> draw(Value(3.0, "x") * 2.0).save("graph.svg")  # doctest: +SKIP
         """
         texts = {".svg": lambda: self.svg, ".html": lambda: self.html, ".dot": lambda: self.dot}
         suffixes = (".svg", ".pdf", ".eps", ".png", ".html", *([".dot"] if self.dot else []))

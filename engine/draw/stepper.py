@@ -501,7 +501,12 @@ class Stepper(Answering):
         return write_page([first, *opened], self.theme, self.quiz)
 
     def to_view(self, title: str = "") -> "PageView":
-        """Return the view of a page."""
+        """Return the view of a page, for pages that contain several.
+
+        >>> from engine import Value
+        >>> step(Value(3.0, "x") * 2.0).to_view("a product").title
+        'a product'
+        """
         from engine.draw.page.html import PageView
 
         return PageView(
@@ -530,6 +535,9 @@ class Stepper(Answering):
 
         Raises ValueError for another suffix, and for a step or run that the page does not have;
         FileNotFoundError if the folder does not exist; ImportError if matplotlib is not installed.
+
+        >>> from engine import Value
+        >>> step(Value(3.0, "x") * 2.0).save("steps.html")  # doctest: +SKIP
         """
         path = check_writable("a stepper", path, (".html", ".htm", *PICTURES))
         if path.suffix.lower() in PICTURES:

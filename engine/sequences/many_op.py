@@ -89,6 +89,12 @@ class ManyOp(Op):
                 )
 
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
+        """Return the local derivatives of `out`: a list of them for a sequence.
+
+        >>> from engine.sequences.rules import DOT
+        >>> [*DOT.locals(8.0, [2.0], [4.0], 0.0)]
+        [[4.0], [2.0], 1.0]
+        """
         return self.partials[0](out, *args)
 
     def _apply_to_values(self, *args: Any) -> Any:

@@ -58,7 +58,12 @@ class VectorOp(ManyOp):
         return gradients
 
     def locals(self, outs: Any, *args: Any) -> tuple[Any, ...]:
-        """Return the derivatives of all results for each input."""
+        """Return the derivatives of all results for each input.
+
+        >>> from engine.sequences.rules import SOFTMAX
+        >>> SOFTMAX.locals([0.5, 0.5], [1.0, 1.0])
+        ((0.25, -0.25), (-0.25, 0.25))
+        """
         units = [[float(i == k) for i in range(len(outs))] for k in range(len(outs))]
         inputs = [*flatten(args)]
         return tuple(zip(*[self._pull_back(unit, outs, inputs) for unit in units], strict=True))

@@ -2,11 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from math import nan
-from typing import Any
+from typing import Any, NoReturn
 
 from engine import graph
 from engine.rules import Op
+from engine.support.frames import NoFormula
 from engine.support.freezing import counterpart_class
+
+NO_FORMULA = (
+    "a node that was made from its local derivatives has no formula; define the operation with "
+    "Op(name, formula, *derivatives)"
+)
 
 
 def make_result(
@@ -38,6 +44,15 @@ def check_derivatives(inputs: Sequence[object], derivatives: object) -> None:
         )
 
 
+class AnonymousOp(Op):
+    """The row of one node, which no other node has."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a graph cannot be saved: {NO_FORMULA}, and add it with TABLE[name] = ...")
+
+
 def anonymous_row(inputs: list[float], out: float, slopes: Sequence[float]) -> Op:
     """Return a row that knows its result and its slopes at these inputs alone.
 
@@ -47,12 +62,9 @@ def anonymous_row(inputs: list[float], out: float, slopes: Sequence[float]) -> O
     def only_here(result: float) -> Callable[..., float]:
         def look_up(*args: float) -> float:
             if any(type(x) is not float for x in args):
-                raise TypeError(
-                    "a node that was made from its local derivatives has no formula; define the "
-                    "operation with Op(name, formula, *derivatives)"
-                )
+                raise NoFormula(NO_FORMULA)
             return result if [*args[-len(inputs) :]] == inputs else nan
 
         return look_up
 
-    return Op("f", only_here(out), *map(only_here, slopes))
+    return AnonymousOp("f", only_here(out), *map(only_here, slopes))

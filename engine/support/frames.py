@@ -36,8 +36,22 @@ def callers(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def describe_failure(problem: BaseException) -> str:
-    """Return the user's call that raised an error, and its message: `math.exp(x): must be ...`.
+class NoFormula(TypeError):
+    """The error for a row without a formula; its message says what to do."""
+
+    __module__ = "stepgrad"  # tracebacks show the public name
+
+
+def describe_failure(problem: BaseException, remedy: str) -> str:
+    """Return the failed call of the user, its message, and a remedy: `exp(x): must be real; ...`.
+
+    The remedy is left out if the message has one.
+    """
+    return str(problem) if isinstance(problem, NoFormula) else f"{find_call(problem)}; {remedy}"
+
+
+def find_call(problem: BaseException) -> str:
+    """Return the user's call that raised an error, and its message.
 
     Returns the message alone if no line outside this package is involved, or if the call covers
     several lines.

@@ -1,13 +1,16 @@
 """Names that programs for other engines use, and what they are called here."""
 
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial, wraps
 from importlib import import_module
 from math import pi
 from opcode import opmap
 from operator import methodcaller, pos
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from inspect import Parameter
 
 F = TypeVar("F", bound=Callable[..., Any])
 Keywords = Mapping[str, tuple[str, ...]]
@@ -25,7 +28,7 @@ ATTRIBUTES = {
         "Op(name, formula, *derivatives)",
     ),
     **dict.fromkeys(("_local_grads", "local_grads"), "the local derivatives are .locals"),
-    **dict.fromkeys(("gradient", "gradients"), "the gradient is .grad"),
+    **dict.fromkeys(("gradient", "gradients", "grads"), "the gradient is .grad"),
     **dict.fromkeys(
         ("value", "val", "numpy", "tolist", "cpu", "item"),
         "the data is .data, a float or an ndarray",
@@ -52,7 +55,7 @@ ATTRIBUTES = {
     "arctan2": "write x.atan2(y)",
     "rint": "write x.round()",
     **dict.fromkeys(
-        ("m", "v", "velocity", "momentum"),
+        ("m", "v", "vel", "velocity", "momentum", "momentum_buffer", "exp_avg", "exp_avg_sq"),
         "a node has no room for an optimizer's state: keep it in a dict, as in "
         "m = {p: 0.0 for p in parameters}",
     ),
@@ -70,10 +73,14 @@ FOR_NUMPY: dict[str, Callable[..., Any]] = {
 
 # The methods of PyTorch's tensors that nodes have under another name.
 METHODS = {
-    "pow": "x ** y", "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
+    "pow": "x ** y", "power": "x ** y", "backprop": "x.backward()",
+    "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
     "true_divide": "x / y", "multiply": "x * y", "subtract": "x - y", "divide": "x / y",
     "reciprocal": "1.0 / x", "rsqrt": "1.0 / x.sqrt()", "absolute": "abs(x)", "neg_": "-x",
     "clamp": "x.clip(lo, hi)", "lerp": "x + weight * (y - x)",
+    "expit": "x.sigmoid()", "logistic": "x.sigmoid()", "swish": "x.silu()",
+    "leakyrelu": "x.leaky_relu()", "log_sigmoid": "-(-x).softplus()",
+    "logsigmoid": "-(-x).softplus()",
 }  # fmt: skip
 # Those that only Arrays have.
 ARRAY_METHODS = {
@@ -85,16 +92,29 @@ ARRAY_METHODS = {
     "amax": "x.max(axis)", "amin": "x.min(axis)", "mT": "x.swapaxes(-1, -2)",
 }  # fmt: skip
 
-# The keyword arguments of PyTorch, TensorFlow and older versions of NumPy, with those here.
+# The keyword arguments of PyTorch, TensorFlow, JAX and older versions of NumPy, with those here.
 KEYWORDS: Keywords = {
     **dict.fromkeys(("dim", "dims", "reduction_indices"), ("axis",)),
     **dict.fromkeys(("keepdim", "keep_dims"), ("keepdims",)),
     **dict.fromkeys(("correction", "unbiased"), ("ddof",)),
+    **dict.fromkeys(("grad_outputs", "cotangents", "tangents"), ("v", "vs")),
     "name": ("label",),
+    "argnum": ("argnums",),
 }
 REMARKS = {  # on keyword arguments without a counterpart
-    "requires_grad": "only a ConstantArray does not require one",
+    "requires_grad": "a leaf requires a gradient until x.requires_grad = False freezes it",
     "device": "numbers are in the memory of the CPU",
+    **dict.fromkeys(
+        ("_children", "_op", "_prev", "children", "op"),
+        "write Value(data, inputs, derivatives), or define an operation with "
+        "Op(name, formula, *derivatives)",
+    ),
+    "retain_graph": "leave it out: a graph is kept as long as its root",
+    "create_graph": "grad(y, xs, create_graph=True) returns nodes, which can be differentiated",
+    "gradient": "write vjp(y, xs, v) for a gradient v of y",
+    "allow_unused": "leave it out: a gradient that does not depend on x is 0",
+    "set_to_none": "leave it out: zero_grad() sets gradients to 0, and none is None",
+    "has_aux": "return the value alone; the others can be computed by another call of the function",
 }
 
 # The functions and classes of PyTorch and JAX that this package has under another name.
@@ -108,8 +128,20 @@ FUNCTIONS = {
         "draw.draw",
     ),
     **{name: f"write from stepgrad.draw import {name}" for name in ("step", "Drawing", "Stepper")},
-    "compile": "jit",
-    "jacfwd": "jacobian", "jacrev": "jacobian", "optim": "nn.optim",
+    "compile": "jit", "expit": "write x.sigmoid()", "set_grad_enabled": "no_grad",
+    "vmap": "write f(X) with an Array of all samples, or [f(x) for x in X]",
+    "jacfwd": "jacobian", "jacrev": "jacobian", "stop_gradient": "write x.detach()",
+    "gradient_check": "check_gradients", "elementwise_grad": "grad",
+    "backward": "write y.backward()", "matmul": "write x @ y",
+    "sum": "write x.sum(axis), or total(xs) of Values",
+    **{name: f"write Array(np.{name}(shape))" for name in ("zeros", "ones")},
+    **{
+        name: f"write from stepgrad.nn import {name}"
+        for name in (
+            "MLP", "Layer", "Module", "Neuron", "accuracy", "data", "fit", "init", "load", "losses",
+            "optim", "save", "schedules", "sweep", "vector",
+        )
+    },
 }  # fmt: skip
 
 
@@ -149,7 +181,8 @@ def find_instead(kind: type, name: str) -> str | None:
 def make_keyword_decorator(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
     """Return a decorator whose functions answer keyword arguments of other libraries.
 
-    A call with a keyword that the function lacks raises TypeError; the message says what to write.
+    A call with a keyword that the function lacks raises TypeError; the message says what to write,
+    also for a keyword that is misspelled.
 
     names    the counterparts of each keyword, of which the message has the first that is an
              argument of the function; an example may follow, as in "betas=(0.9, 0.999)"
@@ -157,36 +190,61 @@ def make_keyword_decorator(names: Keywords, remarks: Mapping[str, str]) -> Calla
     """
 
     def decorate(f: F) -> F:
+        parameters = cache(partial(parameters_of, f))
+
         @wraps(f)
         def function(*args: Any, **settings: Any) -> Any:
             for name in settings:
-                if name in names or name in remarks:
-                    check_keyword(f, args, name)
+                if name not in parameters():
+                    called = type(args[0]).__name__ if f.__name__ == "__init__" else f.__name__
+                    refuse_keyword(called, name, parameters(), names, remarks)
             return f(*args, **settings)
 
         return function  # type: ignore[return-value]
 
-    def check_keyword(f: Callable[..., Any], args: tuple[Any, ...], name: str) -> None:
-        import inspect  # not needed otherwise
-
-        parameters = inspect.signature(f).parameters
-        if name in parameters:
-            return
-        remedy = remarks.get(name)
-        for answer in names.get(name, ()):
-            ours = answer.partition("=")[0]
-            if ours in parameters:
-                is_one = parameters[ours].kind != inspect.Parameter.VAR_POSITIONAL
-                remedy = f"write {answer}" if is_one else f"pass the {ours} as separate arguments"
-                break
-        if remedy:
-            called = type(args[0]).__name__ if f.__name__ == "__init__" else f.__name__
-            raise TypeError(f"{called}() got an unexpected keyword argument {name!r}; {remedy}")
-
     return decorate
 
 
+def parameters_of(f: Callable[..., Any]) -> Mapping[str, "Parameter"]:
+    from inspect import signature  # not needed otherwise
+
+    return signature(f).parameters
+
+
+def refuse_keyword(
+    called: str,
+    name: str,
+    parameters: Mapping[str, "Parameter"],
+    names: Keywords,
+    remarks: Mapping[str, str],
+) -> None:
+    """Raise TypeError for a keyword that a function lacks, with what to write, if that is known."""
+    remedy = remarks.get(name)
+    for answer in names.get(name, ()):
+        ours = answer.partition("=")[0]
+        if ours in parameters:
+            is_one = parameters[ours].kind != parameters[ours].VAR_POSITIONAL
+            remedy = f"write {answer}" if is_one else f"pass the {ours} as separate arguments"
+            break
+    if remedy is None:
+        from difflib import get_close_matches  # not needed otherwise
+
+        if any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
+            return
+        near = get_close_matches(name, [*parameters.keys() - {"self"}], 1)
+        remedy = f"did you mean {near[0]!r}?" if near else ""
+    text = f"{called}() got an unexpected keyword argument {name!r}"
+    raise TypeError(f"{text}; {remedy}" if remedy else text)
+
+
 answer_keywords = make_keyword_decorator(KEYWORDS, REMARKS)
+
+
+def refuse_others(f: Callable[..., Any], called: str, others: Iterable[str]) -> None:
+    """Raise TypeError for keywords that a function of the core collects in `others`."""
+    parameters = {name: p for name, p in parameters_of(f).items() if name != "others"}
+    for name in others:
+        refuse_keyword(called, name, parameters, KEYWORDS, REMARKS)
 
 
 def refuse_name(module: str, name: str, names: Mapping[str, str]) -> NoReturn:

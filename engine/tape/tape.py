@@ -136,7 +136,12 @@ class Tape:
             self._decisions.calibrate(self._active.guard_values()[0])
 
     def parameters(self) -> list[Array]:
-        """Return the Arrays that an optimizer updates: `flat` alone."""
+        """Return the Arrays that an optimizer updates: `flat` alone.
+
+        >>> tape = Tape(Value(3.0) * Value(2.0))
+        >>> tape.parameters() == [tape.flat]
+        True
+        """
         return [self.flat]
 
     @overload
@@ -192,7 +197,15 @@ class Tape:
         return Array.apply(TAPE, self.flat, *args, tape=self)
 
     def load(self) -> None:
-        """Read the numbers of all leaves, including constants, from the Values of the graph."""
+        """Read the numbers of all leaves, including constants, from the Values of the graph.
+
+        >>> x = Value(3.0)
+        >>> tape = Tape(x * x)
+        >>> x.data = 4.0
+        >>> tape.load()
+        >>> tape.flat.data
+        array([4.])
+        """
         self._machine.set_constants([x._data for x in self.constants])
         self.flat.data = [x._data for x in self._leaves.parameters]
         self._leaves.remember()
@@ -212,6 +225,15 @@ class Tape:
         Raises:
             IndexError: The last batch has no such sample.
             ValueError: A sample is given, but the tape has no inputs.
+
+        >>> x = Value(3.0)
+        >>> y = x * x
+        >>> tape = Tape(y)
+        >>> tape.flat.data = [4.0]
+        >>> tape.forward(), tape.backward(), tape.sync()
+        (16.0, None, None)
+        >>> x, y, x.grad
+        (Value(4.0), Value(16.0), 8.0)
         """
         self._read_assigned()
         if not self.inputs and sample != 0:
@@ -262,13 +284,24 @@ class Tape:
         The instructions of each operation are timed alone; the last row times the whole tape. With
         inputs, the times are those of one sample in a full block of lanes on one thread. A product
         that is computed together with a sum counts as part of the sum.
+
+        >>> print(Tape(Value(3.0) * Value(2.0)).summary())  # doctest: +SKIP
+        operation       nodes  once  forward  backward  bytes  forward µs  backward µs
+        *                   1     0        1         2     54         0.5          0.5
+        numbers, order                                    104
+        all                 1     0        1         2    158         0.5          0.5
         """
         from engine.tape.summary import format_summary
 
         return format_summary(self._machine)
 
     def costs(self) -> list[Cost]:
-        """Return the rows of `summary()`, one for each operation."""
+        """Return the rows of `summary()`, one for each operation.
+
+        >>> tape = Tape(Value(3.0) * Value(2.0))
+        >>> [(cost.operation, cost.nodes) for cost in tape.costs()]
+        [('*', 1)]
+        """
         from engine.tape.summary import measure_costs
 
         return measure_costs(self._machine)

@@ -7,7 +7,7 @@ build another graph, so a tape checks these decisions whenever it replays.
 import re
 from typing import Any, cast
 
-from engine.support.frames import describe_failure
+from engine.support.frames import find_call
 from engine.value import Value
 from engine.watch.decisions import Branch, Conversion
 from engine.watch.extremes import replace_extremes
@@ -58,7 +58,7 @@ class record_branches(Hook):
         problem = failure[1] if failure else None
         if type(problem) is TypeError and REFUSED.search(str(problem)):
             raise TypeError(
-                f"{describe_failure(problem)}; while a function is recorded, the .data of a Value "
+                f"{find_call(problem)}; while a function is recorded, the .data of a Value "
                 "is not a float to functions written in C; pass float(x.data), which the tape "
                 "compares at each replay"
             ) from problem

@@ -2,7 +2,7 @@
 
 from typing import Any, NoReturn
 
-from nn.module import Module
+from nn.module import Module, check_module
 from nn.scalar import ToVector
 
 
@@ -11,8 +11,7 @@ def convert_to_arrays(user: str, model: Any) -> Module:
 
     Raises TypeError for anything that is not a Module.
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"{user} expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
+    check_module(user, model)
     return model.to_vector() if isinstance(model, ToVector) else model
 
 

@@ -112,7 +112,14 @@ class Film(Iterator[Record]):
         return record
 
     def run(self) -> Records:
-        """Train to the end and return the list of the records, with a bar as `Training.run`."""
+        """Train to the end and return the list of the records, with a bar as `Training.run`.
+
+        >>> from nn import MLP, data, fit
+        >>> X, y = data.moons(50, rng=0)
+        >>> film = Film(fit(MLP(2, [4, 1], rng=0), X, y, loss="binary_cross_entropy", epochs=3))
+        >>> len(film.run())
+        3
+        """
         return run_with_bar(self, self.training.epochs, self.training.epoch)
 
     def _capture(self, record: Record | None) -> FilmFrame:

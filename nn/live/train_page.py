@@ -18,7 +18,7 @@ from nn.live.data import RecordedTraining, convert_model, record_training
 from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
 from nn.live.overlay import OpenView
-from nn.module import Module
+from nn.module import Module, check_module
 from nn.objective import Loss, Penalty
 from nn.predictions import takes_batches
 from nn.schedules import Schedule
@@ -102,8 +102,7 @@ def train_page(
     <training page of MLP(2, [16, 16, 1], 'tanh'); save it with .save('training.html')>
     >>> page.save("moons.html")  # doctest: +SKIP
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"train_page expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
+    check_module("train_page", model)
     look_up("theme", {"auto": 0, "light": 0, "dark": 0}, theme)
     is_array_model = takes_batches(model)
     if is_array_model and not (hasattr(model, "to_scalar") and isinstance(optimizer, str)):
@@ -157,6 +156,10 @@ class TrainPage:
       such as "layers[0], neuron 1". It returns the interface of that stepper, whose `names()`,
       `get(name)` and `set(name, number)` `engine.draw.step` describes. `close()` returns to the
       training.
+
+    >>> from nn import MLP, data
+    >>> train_page(MLP(2, [4, 1], rng=0), *data.moons(50, rng=0), loss="mse")
+    <training page of MLP(2, [4, 1], 'relu'); save it with .save('training.html')>
     """
 
     def __init__(
@@ -178,7 +181,14 @@ class TrainPage:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page, an .html file, and return its path."""
+        """Write the page, an .html file, and return its path.
+
+        Raises ValueError for another suffix and FileNotFoundError if the folder does not exist.
+
+        >>> from nn import MLP, data
+        >>> page = train_page(MLP(2, [4, 1], rng=0), *data.moons(50, rng=0), loss="mse")
+        >>> page.save("moons.html")  # doctest: +SKIP
+        """
         path = check_writable("a training page", path, (".html", ".htm"))
         path.write_text(self.html, "utf-8")
         return path
