@@ -273,7 +273,7 @@ def test_an_error_in_any_row_of_the_table_is_found(name):
     points = {"acosh": [2.5], "clip": [0.4, -1.0, 1.0], "where": [1.0, 0.3, 0.7]}
     with pytest.raises(GradientMismatch, match=f"row '{re.escape(name)}' looks wrong"):
         check_gradients(
-            Op(name, op.forward, *scaled), points.get(name, [0.3, 0.7][: len(op.partials)])
+            Op(name, op.forward, *scaled), points.get(name, [0.3, 0.7, 1.2][: len(op.partials)])
         )
 
 

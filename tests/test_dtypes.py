@@ -57,7 +57,7 @@ def same(a, b, dtype):
 @pytest.mark.parametrize("op", ELEMENTWISE.values(), ids=ELEMENTWISE)
 def test_rows_of_an_array_and_python_numbers(op, dtype):
     """An Array at each place, the others numbers: as a leaf, under no_grad, detached, and frozen."""
-    numbers = POINTS.get(op.name, [0.3, 0.7])[: len(op.partials)]
+    numbers = POINTS.get(op.name, [0.3, 0.7, 1.2])[: len(op.partials)]
     for i in range(len(numbers)):
         x = Array(np.array([0.3, 0.9, 1.0], dtype) * dtype(numbers[i]))
         apply = lambda x, i=i: op(*numbers[:i], x, *numbers[i + 1 :])
