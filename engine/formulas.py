@@ -108,10 +108,15 @@ def product_error(x, y):
     return where(abs(error) < 1.0, error, 0.0)
 
 
-@dispatched
 def exp_product(x, y):
     """Return exp(x * y), corrected for the rounding error of the product."""
     return exp(x * y) * (1.0 + product_error(x, y))
+
+
+@dispatched
+def gaussian(x):
+    """Return exp(-x²)."""
+    return exp_product(-x, x)
 
 
 @dispatched
@@ -148,6 +153,56 @@ def over_distance(c, x, y):
     return divide(c, where(equal(distance, 0.0), math.inf, distance))
 
 
+# The derivatives of hypot and atan2 are products of s = x / r and c = y / r, over powers of the
+# distance r. Products that may be 0 come first: a quotient such as 1 / r may be infinite.
+
+
+@dispatched
+def cosine_slope(x, y):
+    """Return y² / r³, the slope of x / r for x; 0 at the origin."""
+    c = direction_cosine(y, x)
+    return c * over_distance(c, x, y)
+
+
+@dispatched
+def cosine_cross_slope(x, y):
+    """Return -x y / r³, the slope of x / r for y; 0 at the origin."""
+    return -over_distance(direction_cosine(x, y) * direction_cosine(y, x), x, y)
+
+
+def cosine_bend(x, y):
+    """Return y (2 x² - y²) / r⁵, the slope of y² / r³ for y; 0 at the origin."""
+    s, c = direction_cosine(x, y), direction_cosine(y, x)
+    return over_distance(over_distance(c, x, y) * (2.0 * s * s - c * c), x, y)
+
+
+@dispatched
+def angle_slope(x, y):
+    """Return y / (x² + y²), the slope of atan2(x, y) for x."""
+    r = hypot(x, y)
+    return where(abs(y) >= math.inf, divide(1.0, y), divide(divide(y, r), r))
+
+
+@dispatched
+def cos2_over_square(x, y):
+    """Return cos(2θ) / r² for θ = atan2(x, y)."""
+    s, c, r = direction_cosine(x, y), direction_cosine(y, x), hypot(x, y)
+    return divide(divide((c - s) * (c + s), r), r)
+
+
+@dispatched
+def sin2_over_square(x, y):
+    """Return sin(2θ) / r² for θ = atan2(x, y)."""
+    r = hypot(x, y)
+    return divide(divide(2.0 * direction_cosine(x, y) * direction_cosine(y, x), r), r)
+
+
+def cos3_over_cube(x, y):
+    """Return cos(3θ) / r³ for θ = atan2(x, y); with x and y exchanged, it is -sin(3θ) / r³."""
+    s, c, r = direction_cosine(x, y), direction_cosine(y, x), hypot(x, y)
+    return divide(divide(divide(c * (c * c - 3.0 * s * s), r), r), r)
+
+
 @dispatched
 def normal_pdf(x):
     return ONE_OVER_SQRT_2PI * exp_product(-0.5 * x, x)
@@ -161,14 +216,50 @@ def normal_cdf(x):
 
 
 @dispatched
-def power_x(out, x, y):
-    """Return y * x ** (y - 1), or y * out / x where y - 1 is inexact (|y| < 1/2); 0 for y = 0.
+def quotient_slope(out, x, y):
+    """Return x / y² for out = x / y; a node does not depend on `out`."""
+    return divide(out, y)
 
-    For y = 0 the result is the product 0 * x ** -1 if that is finite, so that its derivative with
-    respect to y is also correct: 1 / x.
-    """
-    usable = equal((y - 1.0) + 1.0, y) | equal(x, 0.0) | (abs(x) >= math.inf)
-    before = power(x, y - 1.0)
-    slope = y * before
-    at_zero = where(abs(before) < math.inf, slope, 0.0)
-    return where(equal(y, 0.0), at_zero, where(usable, slope, divide(y * out, x)))
+
+@dispatched
+def over_square(x, y):
+    return divide(divide(x, y), y)
+
+
+@dispatched
+def over_cube(x, y):
+    return divide(over_square(x, y), y)
+
+
+@dispatched
+def scaled_power(c, x, y):
+    """Return c * x ** y; 0 if a factor is 0, also where the other is infinite."""
+    factor = power(x, y)
+    return where(abs(c) <= 0.0, 0.0, where(abs(factor) <= 0.0, 0.0, c * factor))
+
+
+@dispatched
+def scaled_power_log(c, x, y):
+    """Return c * x ** y * log(x); 0 where c * x ** y is 0."""
+    out = scaled_power(c, x, y)
+    return where(abs(out) <= 0.0, 0.0, out * log(x))
+
+
+@dispatched
+def scaled_power_log_square(c, x, y):
+    """Return c * x ** y * log(x)²; 0 where c * x ** y is 0."""
+    out = scaled_power_log(c, x, y)
+    return where(abs(out) <= 0.0, 0.0, out * log(x))
+
+
+@dispatched
+def power_y(out, x, y):
+    """Return out * log(x) for out = x ** y, 0 for out = 0; a node does not depend on `out`."""
+    return where(equal(out, 0.0), 0.0, out * log(x))
+
+
+@dispatched
+def power_x(out, x, y):
+    """Return y * x ** (y - 1), or y * out / x where y - 1 is inexact (|y| < 1/2); 0 for y = 0."""
+    usable = equal((y - 1.0) + 1.0, y) | equal(x + x, x)  # x is 0 or infinite
+    return where(usable, scaled_power(y, x, y - 1.0), divide(y * out, x))

@@ -293,9 +293,9 @@ class Methods:
     def atan2(self, y: Operand) -> Self:
         """Return atan2(x, y) as one node.
 
-        Derivative for x: divide(direction_cosine(y, x), hypot(x, y))
-        Derivative for y: -divide(direction_cosine(x, y), hypot(x, y))
-        engine.formulas defines direction_cosine.
+        Derivative for x: angle_slope(x, y)
+        Derivative for y: -angle_slope(y, x)
+        engine.formulas defines angle_slope.
 
         >>> Value(0.5).atan2(0.25)
         Value(1.10715)
@@ -314,9 +314,9 @@ class Methods:
     def erf(self) -> Self:
         """Return erf(x) as one node.
 
-        Derivative: TWO_OVER_SQRT_PI * exp_product(-x, x)
+        Derivative: TWO_OVER_SQRT_PI * gaussian(x)
         Defined for all x.
-        engine.formulas defines exp_product.
+        engine.formulas defines gaussian.
 
         >>> Value(0.5).erf()
         Value(0.5205)
@@ -324,9 +324,9 @@ class Methods:
     def erfc(self) -> Self:
         """Return erfc(x) as one node.
 
-        Derivative: -TWO_OVER_SQRT_PI * exp_product(-x, x)
+        Derivative: -TWO_OVER_SQRT_PI * gaussian(x)
         Defined for all x.
-        engine.formulas defines exp_product.
+        engine.formulas defines gaussian.
 
         >>> Value(0.5).erfc()
         Value(0.4795)

@@ -161,8 +161,8 @@ def argument_names(f: Any) -> tuple[str, ...]:
 ADD  = Op("+",   lambda x, y: x + y,         lambda out, x, y: 1.0,             lambda out, x, y: 1.0)
 SUB  = Op("-",   lambda x, y: x - y,         lambda out, x, y: 1.0,             lambda out, x, y: -1.0)
 MUL  = Op("*",   lambda x, y: x * y,         lambda out, x, y: y,               lambda out, x, y: x)
-DIV  = Op("/",   lambda x, y: divide(x, y),  lambda out, x, y: divide(1.0, y),  lambda out, x, y: -divide(out, y))
-POW  = Op("**",  lambda x, y: power(x, y),   power_x,                           lambda out, x, y: where(equal(out, 0.0), 0.0, out * log(x)))
+DIV  = Op("/",   lambda x, y: divide(x, y),  lambda out, x, y: divide(1.0, y),  lambda out, x, y: -quotient_slope(out, x, y))
+POW  = Op("**",  lambda x, y: power(x, y),   power_x,                           power_y)
 MOD  = Op("%",   lambda x, y: mod(x, y),     lambda out, x, y: 1.0,             lambda out, x, y: -floor_divide(x, y))   # the slopes between jumps
 FLOORDIV = Op("//", lambda x, y: floor_divide(x, y),  lambda out, x, y: 0.0,    lambda out, x, y: 0.0)
 NEG  = Op("neg", lambda x: -x,               lambda out, x: -1.0)
@@ -200,23 +200,49 @@ LOGADDEXP = Op("logaddexp", lambda x, y: maximum(x, y) + log1p(exp(-abs(differen
                lambda out, x, y: sigmoid(difference(y, x)))
 
 ATAN2 = Op("atan2", lambda x, y: atan2(x, y),   # the angle of the point (y, x)
-           lambda out, x, y: divide(direction_cosine(y, x), hypot(x, y)),
-           lambda out, x, y: -divide(direction_cosine(x, y), hypot(x, y)))
+           lambda out, x, y: angle_slope(x, y),
+           lambda out, x, y: -angle_slope(y, x))
 HYPOT = Op("hypot", lambda x, y: hypot(x, y),   # slope 0 at (0, 0)
            lambda out, x, y: direction_cosine(x, y),
            lambda out, x, y: direction_cosine(y, x))
 
-ERF         = Op("erf",         lambda x: erf(x),                lambda out, x: TWO_OVER_SQRT_PI * exp_product(-x, x))
-ERFC        = Op("erfc",        lambda x: erfc(x),               lambda out, x: -TWO_OVER_SQRT_PI * exp_product(-x, x))
-NORMAL_CDF  = Op("normal_cdf",  normal_cdf,                      lambda out, x: normal_pdf(x))
-EXP_PRODUCT = Op("exp_product", exp_product,                     lambda out, x, y: y * out,  lambda out, x, y: x * out)
+ERF        = Op("erf",        lambda x: erf(x),   lambda out, x: TWO_OVER_SQRT_PI * gaussian(x))
+ERFC       = Op("erfc",       lambda x: erfc(x),  lambda out, x: -TWO_OVER_SQRT_PI * gaussian(x))
+NORMAL_CDF = Op("normal_cdf", normal_cdf,         lambda out, x: normal_pdf(x))
 
-# Rows for the slopes of other rows: their own slopes have no terms that cancel or overflow.
+# Rows for the slopes of other rows: their own slopes have no terms that cancel, or overflow beside a factor of 0.
 SECH_SQUARED     = Op("sech_squared",     sech_squared,      lambda out, x: -2.0 * out * tanh(x))
 ONE_MINUS_SQUARE = Op("one_minus_square", one_minus_square,  lambda out, x: -2.0 * x)
+GAUSSIAN         = Op("gaussian",         gaussian,          lambda out, x: -2.0 * drop_large(x) * out)
+NORMAL_PDF       = Op("normal_pdf",       normal_pdf,        lambda out, x: -drop_large(x) * out)
+OVER_SQUARE      = Op("over_square",  over_square,  lambda out, x, y: over_square(1.0, y),  lambda out, x, y: -2.0 * over_cube(x, y))
+OVER_CUBE        = Op("over_cube",    over_cube,    lambda out, x, y: over_cube(1.0, y),    lambda out, x, y: -3.0 * divide(out, y))
+SCALED_POWER     = Op("scaled_power", scaled_power,
+                      lambda out, c, x, y: power(x, y),
+                      lambda out, c, x, y: scaled_power(c * y, x, y - 1.0),
+                      lambda out, c, x, y: scaled_power_log(c, x, y))
+SCALED_POWER_LOG = Op("scaled_power_log", scaled_power_log,
+                      lambda out, c, x, y: scaled_power_log(1.0, x, y),
+                      lambda out, c, x, y: scaled_power_log(c * y, x, y - 1.0) + scaled_power(c, x, y - 1.0),
+                      lambda out, c, x, y: scaled_power_log_square(c, x, y))
+SCALED_POWER_LOG_SQUARE = Op("scaled_power_log_square", scaled_power_log_square,
+                             lambda out, c, x, y: scaled_power_log_square(1.0, x, y),
+                             lambda out, c, x, y: scaled_power_log_square(c * y, x, y - 1.0) + scaled_power_log(2.0 * c, x, y - 1.0),
+                             lambda out, c, x, y: where(equal(out, 0.0), 0.0, out * log(x)))
 DIRECTION_COSINE = Op("direction_cosine", direction_cosine,  # 0 at (0, 0), and so are its slopes
-                      lambda out, x, y: direction_cosine(y, x) * over_distance(direction_cosine(y, x), x, y),
-                      lambda out, x, y: -out * over_distance(direction_cosine(y, x), x, y))
+                      lambda out, x, y: cosine_slope(x, y),
+                      lambda out, x, y: cosine_cross_slope(x, y))
+COSINE_SLOPE     = Op("cosine_slope", cosine_slope,
+                      lambda out, x, y: 3.0 * over_distance(direction_cosine(y, x) * cosine_cross_slope(x, y), x, y),
+                      lambda out, x, y: cosine_bend(x, y))
+COSINE_CROSS_SLOPE = Op("cosine_cross_slope", cosine_cross_slope,
+                        lambda out, x, y: cosine_bend(x, y),  lambda out, x, y: cosine_bend(y, x))
+ANGLE_SLOPE      = Op("angle_slope", angle_slope,
+                      lambda out, x, y: -sin2_over_square(x, y),        lambda out, x, y: -cos2_over_square(x, y))
+COS2_OVER_SQUARE = Op("cos2_over_square", cos2_over_square,
+                      lambda out, x, y: 2.0 * cos3_over_cube(y, x),     lambda out, x, y: -2.0 * cos3_over_cube(x, y))
+SIN2_OVER_SQUARE = Op("sin2_over_square", sin2_over_square,
+                      lambda out, x, y: 2.0 * cos3_over_cube(x, y),     lambda out, x, y: 2.0 * cos3_over_cube(y, x))
 
 SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: sigmoid_slope(x))     # 1 - out is 0 for x > 37
 SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda out, x: sigmoid(x))
@@ -250,11 +276,17 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
 # fmt: on
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
-SLOPES_OF_OTHERS = {EXP_PRODUCT, SECH_SQUARED, ONE_MINUS_SQUARE, DIRECTION_COSINE}  # not methods
+SLOPES_OF_OTHERS = {  # not methods
+    SECH_SQUARED, ONE_MINUS_SQUARE, GAUSSIAN, NORMAL_PDF, OVER_SQUARE, OVER_CUBE, SCALED_POWER,
+    SCALED_POWER_LOG, SCALED_POWER_LOG_SQUARE, DIRECTION_COSINE, COSINE_SLOPE, COSINE_CROSS_SLOPE,
+    ANGLE_SLOPE, COS2_OVER_SQUARE, SIN2_OVER_SQUARE,
+}  # fmt: skip
 UNBOUNDED = {"lo": -math.inf, "hi": math.inf}  # arguments in place of None: x.clip(0.0, None)
 BOUNDS = {"min": "lo", "max": "hi"}  # NumPy's names of these arguments
-ROW_BY_FUNCTION = {  # by the functions of `engine.arithmetic` that the rows with other names compute
+ROW_BY_FUNCTION: dict[str, Callable[..., Any]] = {  # by functions whose rows have other names
     "divide": DIV, "power": POW, "mod": MOD, "floor_divide": FLOORDIV, "rint": ROUND,
+    "quotient_slope": lambda out, x, y: OVER_SQUARE(x, y),
+    "power_y": lambda out, x, y: SCALED_POWER_LOG(1.0, x, y),
 }  # fmt: skip
 ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences.rules` adds others to TABLE
 

@@ -45,6 +45,7 @@ above_minus_one = st.one_of(
     any_size.filter(lambda x: x > -1.0), magnitudes(1e-16, 1.0).map(lambda x: x - 1.0)
 )
 moderate = both_signs(1e-150, 1e150)
+steep = both_signs(1e-3, 1.0), magnitudes(2.5, 1e3)  # points of angles at which no terms cancel
 quotient = st.one_of(magnitudes(1e-75, 1e75), magnitudes(1e-75, 1e75).map(lambda x: -x))
 
 
@@ -64,8 +65,13 @@ def density(x):
     return mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi)
 
 
+def erfc(x):
+    """Return erfc(x), without its part below 10^(-4 · 10^11), which mpmath refuses to compute."""
+    return mpmath.erfc(x) if abs(x) < 10**6 else 1 - sign(x)
+
+
 def cdf(x):
-    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+    return erfc(-x / mpmath.sqrt(2)) / 2
 
 
 def inverse(f):
@@ -87,6 +93,14 @@ def power_y(x, y):
     if x == 0:
         return mpf(0) if y > 0 else -mpmath.inf
     return x**y * mpmath.log(x)
+
+
+def bend(x, y):
+    return y * (2 * x * x - y * y) / mpmath.hypot(x, y) ** 5
+
+
+def cos3(x, y):
+    return y * (y * y - 3 * x * x) / mpmath.hypot(x, y) ** 6
 
 
 one = lambda *xs: mpf(1)
@@ -133,12 +147,23 @@ ROWS = {
     "atan2":   Row(mpmath.atan2, (lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y)), (moderate, magnitudes(1e-150, 1e150)), (1, 4, 4)),
     "hypot":   Row(mpmath.hypot, (lambda x, y: x / mpmath.hypot(x, y), lambda x, y: y / mpmath.hypot(x, y)), (moderate, magnitudes(1e-150, 1e150)), (1, 2, 2)),
     "erf":     Row(mpmath.erf, (lambda x: 2 / sqrt(mpmath.pi) * exp(-x * x),), (both_signs(TINY, 27.0),), (1, 3)),
-    "erfc":    Row(mpmath.erfc, (lambda x: -2 / sqrt(mpmath.pi) * exp(-x * x),), (both_signs(TINY, 26.0),), (4, 3)),
+    "erfc":    Row(erfc, (lambda x: -2 / sqrt(mpmath.pi) * exp(-x * x),), (both_signs(TINY, 26.0),), (4, 3)),
     "normal_cdf":  Row(cdf, (density,), (both_signs(TINY, 37.0),), (6, 3)),
-    "exp_product": Row(lambda x, y: exp(x * y), (lambda x, y: y * exp(x * y), lambda x, y: x * exp(x * y)), (both_signs(1e-10, 26.0), both_signs(1e-10, 26.0)), (2, 3, 3)),
     "sech_squared":     Row(lambda x: 1 / mpmath.cosh(x)**2, (lambda x: -2 * mpmath.tanh(x) / mpmath.cosh(x)**2,), (exponent,), (6, 9)),
     "one_minus_square": Row(lambda x: 1 - x * x, (lambda x: -2 * x,), (unit,), (2, 0)),
     "direction_cosine": Row(lambda x, y: x / mpmath.hypot(x, y), (lambda x, y: y * y / mpmath.hypot(x, y)**3, lambda x, y: -x * y / mpmath.hypot(x, y)**3), (moderate, magnitudes(1e-150, 1e150)), (2, 6, 6)),
+    "gaussian":     Row(lambda x: exp(-x * x), (lambda x: -2 * x * exp(-x * x),), (both_signs(TINY, 26.0),), (2, 4)),
+    "normal_pdf":   Row(density, (lambda x: -x * density(x),), (both_signs(TINY, 37.0),), (3, 4)),
+    "over_square":  Row(lambda x, y: x / y**2, (lambda x, y: 1 / y**2, lambda x, y: -2 * x / y**3), (both_signs(1e-50, 1e50), quotient), (1.5, 1.5, 4)),
+    "over_cube":    Row(lambda x, y: x / y**3, (lambda x, y: 1 / y**3, lambda x, y: -3 * x / y**4), (both_signs(1e-50, 1e50), magnitudes(1e-50, 1e50)), (2.5, 2.5, 5)),
+    "scaled_power": Row(lambda c, x, y: c * power(x, y), (lambda c, x, y: power(x, y), lambda c, x, y: c * y * power(x, y - 1), lambda c, x, y: c * power_y(x, y)), (both_signs(1e-3, 1e3), magnitudes(1e-2, 1e2), both_signs(1e-3, 4.0)), (2, 1, 20, 5)),
+    "scaled_power_log": Row(lambda c, x, y: c * power_y(x, y), (lambda c, x, y: power_y(x, y), lambda c, x, y: c * x**(y - 1) * (1 + y * log(x)), lambda c, x, y: c * power_y(x, y) * log(x)), (both_signs(1e-3, 1e3), magnitudes(1.1, 1e2), magnitudes(1e-3, 4.0)), (4, 3, 20, 6)),
+    "scaled_power_log_square": Row(lambda c, x, y: c * power_y(x, y) * log(x), (lambda c, x, y: power_y(x, y) * log(x), lambda c, x, y: c * x**(y - 1) * log(x) * (2 + y * log(x)), lambda c, x, y: c * power_y(x, y) * log(x)**2), (both_signs(1e-3, 1e3), magnitudes(1.1, 1e2), magnitudes(1e-3, 4.0)), (6, 5, 24, 8)),
+    "cosine_slope": Row(lambda x, y: y**2 / mpmath.hypot(x, y)**3, (lambda x, y: -3 * x * y**2 / mpmath.hypot(x, y)**5, bend), steep, (6, 12, 12)),
+    "cosine_cross_slope": Row(lambda x, y: -x * y / mpmath.hypot(x, y)**3, (bend, lambda x, y: bend(y, x)), steep, (6, 12, 12)),
+    "angle_slope":  Row(lambda x, y: y / (x * x + y * y), (lambda x, y: -2 * x * y / (x * x + y * y)**2, lambda x, y: (x * x - y * y) / (x * x + y * y)**2), steep, (4, 8, 8)),
+    "cos2_over_square": Row(lambda x, y: (y * y - x * x) / (x * x + y * y)**2, (lambda x, y: 2 * cos3(y, x), lambda x, y: -2 * cos3(x, y)), steep, (8, 12, 12), terms=lambda x, y: mpmath.hypot(x, y)**-3),
+    "sin2_over_square": Row(lambda x, y: 2 * x * y / (x * x + y * y)**2, (lambda x, y: 2 * cos3(x, y), lambda x, y: 2 * cos3(y, x)), steep, (8, 12, 12), terms=lambda x, y: mpmath.hypot(x, y)**-3),
     "sigmoid": Row(sigmoid, (lambda x: sigmoid(x) * sigmoid(-x),), (exponent,), (3, 6)),
     "softplus": Row(lambda x: mpmath.log1p(exp(x)), (sigmoid,), (exponent,), (3, 3)),
     "silu":    Row(lambda x: x * sigmoid(x), (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)),), (exponent,), (3, 5), lambda x: sigmoid(x) * (1 + abs(x) * sigmoid(-x))),

@@ -184,7 +184,17 @@ SMOOTH: dict[str, Callable[..., bool]] = {
     "acosh": lambda x: x > 1.1,
     "tan":   lambda x: abs(math.cos(x)) > 0.2,
     "atan2": lambda x, y: y > 0.1 or abs(x) > 0.1,
-    **dict.fromkeys(["hypot", "direction_cosine"], lambda x, y: abs(x) + abs(y) > 0.1),
+    **dict.fromkeys(
+        [
+            "hypot", "direction_cosine", "cosine_slope", "cosine_cross_slope", "angle_slope",
+            "cos2_over_square", "sin2_over_square",
+        ],
+        lambda x, y: abs(x) + abs(y) > 0.5,
+    ),
+    **dict.fromkeys(["over_square", "over_cube"], lambda x, y: abs(y) > 0.5),
+    **dict.fromkeys(
+        ["scaled_power", "scaled_power_log", "scaled_power_log_square"], lambda c, x, y: x > 0.1
+    ),
     "clip":  lambda x, lo, hi: lo < hi and min(abs(x - lo), abs(x - hi)) > 0.1,
     "where": lambda condition, x, y: abs(condition) > 0.1,
 }

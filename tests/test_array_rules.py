@@ -393,7 +393,7 @@ def assert_values_agree(name, nodes, named, out, C):
 # --------------------------------------------------------------------------- scalar rows, broadcast
 
 
-GAUSSIAN = {"erf", "erfc", "normal_cdf", "gelu", "exp_product"}
+GAUSSIAN = {"erf", "erfc", "normal_cdf", "gelu", "gaussian", "normal_pdf"}
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

@@ -64,12 +64,69 @@ RIGHT = [
     (lambda x: x.sin(), [1000.0]),
     (lambda x: x.exp(), [700.0]),
 ]
+# Where the sum of two values of f overflows, or values of f in large steps do.
+NEAR_OVERFLOW = [
+    (lambda x: x.exp(), [709.5]),
+    (lambda x: x.exp().log() + x.cosh(), [709.5]),
+    (lambda x: x.exp2(), [1023.9]),
+    (lambda x: x.cosh(), [710.0]),
+    (lambda x: x.sinh(), [-710.2]),
+    (lambda x: x * x, [1.2e154]),
+    (lambda x: x.square(), [-1.3e154]),
+    (lambda x, y: x * y, [1.5e154, 1.1e154]),
+    (lambda x: x * 1e308, [1.797]),
+    (lambda x: x, [1.7e308]),
+    (lambda x: x - 1e308, [-0.7e308]),
+    (lambda x: (x * x).sum(), [np.array([1.2e154, 2.0])]),
+    (lambda x: x.logsumexp().exp(), [np.array([709.0, 708.0])]),
+]
+# Where derivatives are infinite, or overflow.
+INFINITE = [
+    (lambda x: 1 / x, [1e-300]),
+    (lambda x: 1 / x, [-1e-155]),
+    (lambda x: x**-2, [1e-150]),
+    (lambda x: x.log(), [1e-310]),
+    (lambda x, y: x / y, [2.0, 1e-200]),
+    (lambda x: (1 / x).sum(), [np.array([1e-300, -1e-300])]),
+]
 
 
 @pytest.mark.parametrize(("f", "at"), RIGHT)
 def test_right_gradients_pass(f, at):
     """With an error below 1e-7 for large and small numbers, and near the end of a domain."""
     assert check_gradients(f, at) < TOLERANCE == 1e-7
+
+
+@pytest.mark.parametrize(("f", "at"), NEAR_OVERFLOW + INFINITE)
+def test_right_gradients_pass_at_the_ends_of_the_range(f, at):
+    """Beside a wrong row, which is named alone."""
+    assert check_gradients(f, at) < 1e-7
+    wrong = Op("half", lambda x: 0.5 * x, lambda out, x: 1.0)
+    with pytest.raises(GradientMismatch, match="row 'half' looks wrong") as caught:
+        check_gradients(lambda x, *xs: f(x, *xs) + wrong(x.sum() if hasattr(x, "shape") else x), at)
+    assert str(caught.value).count("looks wrong") == 1
+
+
+@pytest.mark.parametrize(
+    ("forward", "slope", "x"),
+    [
+        (lambda x: arithmetic.exp(x), lambda out, x: 1.001 * out, 709.5),
+        (lambda x: x * x, lambda out, x: -2.0 * x, 1.2e154),
+        (lambda x: arithmetic.divide(1.0, x), lambda out, x: 1e300, 1e-300),
+        (lambda x: arithmetic.divide(1.0, x), lambda out, x: math.inf, 1e-300),
+        (lambda x: x, lambda out, x: math.inf, 1e-300),
+    ],
+)
+def test_wrong_rows_are_found_at_the_ends_of_the_range(forward, slope, x):
+    with pytest.raises(GradientMismatch, match="row 'mine' looks wrong"):
+        check_gradients(Op("mine", forward, slope), [x])
+
+
+def test_a_step_beyond_the_range_leaves_no_numerical_slope():
+    """No row is named."""
+    with pytest.raises(GradientMismatch, match="f is not finite on one side or both") as caught:
+        check_gradients(lambda x: x * 1.0, [1.7976931348623157e308])
+    assert "looks wrong" not in str(caught.value)
 
 
 @pytest.mark.parametrize("at", [(1.0, 2), [np.float32(1), True], np.array([1.0, 2.0])], ids=repr)
@@ -273,7 +330,7 @@ def test_an_error_in_any_row_of_the_table_is_found(name):
     points = {"acosh": [2.5], "clip": [0.4, -1.0, 1.0], "where": [1.0, 0.3, 0.7]}
     with pytest.raises(GradientMismatch, match=f"row '{re.escape(name)}' looks wrong"):
         check_gradients(
-            Op(name, op.forward, *scaled), points.get(name, [0.3, 0.7][: len(op.partials)])
+            Op(name, op.forward, *scaled), points.get(name, [0.3, 0.7, 1.2][: len(op.partials)])
         )
 
 
@@ -401,7 +458,7 @@ def test_a_random_function_has_no_derivative():
 
 def test_points_outside_the_domain():
     for f, at in [(Value.log, -1.0), (Value.sqrt, 0.0)]:
-        with pytest.raises(GradientMismatch, match="f is undefined on one side or both"):
+        with pytest.raises(GradientMismatch, match="f is not finite on one side or both"):
             check_gradients(f, at=[at])
 
 

@@ -78,7 +78,7 @@ SLOPES = [(name, i) for name, op in ELEMENTWISE.items() for i in range(len(op.pa
 @pytest.mark.parametrize(("name", "i"), SLOPES)
 def test_one_wrong_slope_of_a_row_is_found_and_named(name, i):
     """By a factor of 1.001, where f shows nothing of it."""
-    op, at = ELEMENTWISE[name], POINTS.get(name, [(0.3, 0.7)])
+    op, at = ELEMENTWISE[name], POINTS.get(name, [(0.3, 0.7, 1.2)])
     partials, right = list(op.partials), op.partials[i]
     partials[i] = lambda *args: SLIGHTLY * right(*args) + (1e-3 if (name, i) in ZERO else 0.0)
     wrong = Op(name, op.forward, *partials)

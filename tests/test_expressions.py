@@ -60,6 +60,8 @@ OF_REALS = {
     "atan2",
     "hypot",
     "direction_cosine",
+    "cosine_slope",
+    "cosine_cross_slope",
 }  # the reference compares numbers in these formulas
 ANALYTIC = [*(set(ROWS) - KINKED - OF_REALS), *MANY]
 

@@ -21,7 +21,11 @@ EXACT = ("+", "-", "*", "/", "%", "//", "neg", "abs", "square", "relu", "leaky_r
          "minimum", "clip", "where", "floor", "ceil", "round", "isnan", "sign", "one_minus_square",
          "total", "dot", "sqrt")  # fmt: skip
 ULPS = 4
-MORE_ULPS = {"direction_cosine": 8}  # the slopes multiply three results of hypot
+MORE_ULPS = {  # the slopes multiply several results of hypot, or logarithms
+    "direction_cosine": 8, "angle_slope": 8, "scaled_power_log": 8, "scaled_power_log_square": 8,
+    **dict.fromkeys(["cosine_slope", "cosine_cross_slope"], 16),
+    **dict.fromkeys(["cos2_over_square", "sin2_over_square"], 24),
+}  # fmt: skip
 TERMS = {  # the size of the terms that cancel in the result or in the slopes, where they may
     "silu": lambda x: 1.0, "gelu": lambda x: 1.0,
     **dict.fromkeys(

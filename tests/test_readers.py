@@ -71,7 +71,7 @@ SMOOTH = {"acosh": [2.5], "clip": [0.4, -1.0, 1.0], "where": [1.0, 0.3, 0.7]}
 
 def point(op):
     """Draw inputs at which the row and its slopes are smooth."""
-    return SMOOTH.get(op.name, [0.3, 0.7][: len(op.partials)])
+    return SMOOTH.get(op.name, [0.3, 0.7, 1.2][: len(op.partials)])
 
 
 rows = pytest.mark.parametrize("op", ELEMENTWISE.values(), ids=ELEMENTWISE)

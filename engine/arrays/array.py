@@ -358,7 +358,8 @@ class ConstantArray(Array):
     """An Array that requires no gradient: a plain array in an operation, or a result of constants.
 
     In operations among constants, dtypes are promoted as in NumPy: Python numbers, lists, integers
-    and booleans take the dtype of the others, and of float32 and float64 the result is float64.
+    and booleans take the dtype of the others, and of float32 and float64 the result is float64. A
+    frozen leaf determines dtypes as it does while it requires a gradient.
 
     Its data is the given array, not a copy. As an attribute of a Module it is state that optimizers
     do not update.
@@ -387,6 +388,8 @@ class ConstantArray(Array):
 
     @property
     def _rank(self) -> int:
+        if self._dx is True:  # a frozen leaf: dtypes are those from before
+            return REQUIRES_GRADIENT
         return getattr(self, "_own_rank", CONSTANT)
 
     @_rank.setter

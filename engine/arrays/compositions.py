@@ -122,7 +122,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0.0) -> Array:
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: int = 0) -> Array:
     start, stop = Array.lift(start), Array.lift(stop)
     ndim = max(start.ndim, stop.ndim)
-    weights = np.linspace(0.0, 1.0, num, endpoint).reshape(num, *[1] * ndim)
+    weights = Array.lift(np.linspace(0.0, 1.0, num, endpoint).tolist())  # a list has no dtype
+    weights = weights.reshape(num, *[1] * ndim)
     return np.moveaxis(start * (1.0 - weights) + stop * weights, 0, axis)
 
 

@@ -13,7 +13,7 @@ from engine.derivatives.check_rows import (
     move,
     numbers_of,
 )
-from engine.derivatives.numerical import Slope, differences_of, estimate_slope
+from engine.derivatives.numerical import ROUNDING, Slope, differences_of, estimate_slope
 from engine.derivatives.passes import gradients_between
 from engine.functions import is_array
 from engine.graph import Gradients
@@ -66,9 +66,11 @@ def check_gradients(
     A wrong row is therefore an error even where f is too coarse to show it. The message lists up to
     20 derivatives that differ, with their errors, and the rows that differ from their formulas.
 
-    At a kink (relu at 0) no derivative exists: check next to it. Raises ValueError if f is random,
-    and TypeError for float32, which is too coarse for differences. The data and gradients of nodes
-    are restored.
+    A numerical derivative that overflows is infinite, and agrees with an infinite one, as of 1 / x
+    at 1e-300. It is nan where f is not finite in small steps to both sides of `at`, which is an
+    error. At a kink (relu at 0) no derivative exists: check next to it. Raises ValueError if f is
+    random, and TypeError for float32, which is too coarse for differences. The data and gradients
+    of nodes are restored.
 
     >>> check_gradients(lambda x, y: (x * y).tanh() + x**3, at=[0.5, 2.0]) < 1e-7
     True
@@ -195,7 +197,7 @@ def format_mismatch(head: str, entries: list[Entry], rows: list[WrongRow]) -> st
     """Return a message that lists derivatives and rows, and the remedy."""
     lines = [f"  {name}: backward {a:.10g}, numerical {slope}" for name, a, slope in entries]
     if any(math.isnan(slope.value) for *_, slope in entries):
-        head += "; where the numerical one is nan, f is undefined on one side or both"
+        head += "; where the numerical one is nan, f is not finite on one side or both"
         remedy = "check at a point inside the domain of f"
     elif rows:
         remedy = "correct the derivative of the row; at a kink, check at a point next to it"
@@ -213,14 +215,14 @@ def compare(f: Callable[[], Any], leaves: list[Any], gradients: Gradients) -> li
     These have derivatives that are small beside the rounding errors of f. They are varied together,
     each in the direction in which f increases.
     """
-    size = size_of_terms(gradients)
+    rounding = rounding_of_terms(gradients)
     entries: list[Entry] = []
     faint: list[float] = []  # their derivatives, times the steps
     steps: dict[Any, Any] = {}  # by leaf: the direction for all faint elements
     for i, leaf in enumerate(leaves):
         gradient = gradients.get(leaf, zeros_like(leaf))
         for index, x, unit, expected in directions(leaf.data, gradient):
-            slope = estimate_slope(differences_of(along(f, {leaf: unit}), x, size), x, expected)
+            slope = estimate_slope(differences_of(along(f, {leaf: unit}), x, rounding), x, expected)
             name = f"{leaf.label or f'input {i}'}{index} = {x:.6g}"
             entries.append(Entry(name, expected, slope))
             if math.isfinite(slope.value) and not slope.resolves(expected):
@@ -229,18 +231,18 @@ def compare(f: Callable[[], Any], leaves: list[Any], gradients: Gradients) -> li
                 steps[leaf] = steps.get(leaf, 0.0) + step * unit
     if len(faint) > 1:
         expected = sum(faint)
-        slope = estimate_slope(differences_of(along(f, steps), 1.0, size), 1.0, expected)
+        slope = estimate_slope(differences_of(along(f, steps), 1.0, rounding), 1.0, expected)
         if math.isfinite(slope.value):
             entries.append(Entry(f"{len(faint)} small derivatives together", expected, slope))
     return entries
 
 
-def size_of_terms(gradients: Mapping[Any, Any]) -> float:
-    """Return the sum of |gradient * data| over the results of operations in a backward pass.
+def rounding_of_terms(gradients: Mapping[Any, Any]) -> float:
+    """Return the rounding error of the result of a backward pass in first order.
 
-    Times the rounding error of a float, it is the rounding error of the result in first order
-    (Linnainmaa 1976, "Taylor expansion of the accumulated rounding error"). It is large where large
-    numbers cancel.
+    It is the sum of |gradient * data| over the results of operations, times the rounding error of a
+    float (Linnainmaa 1976, "Taylor expansion of the accumulated rounding error"). It is large where
+    large numbers cancel.
     """
     pairs = [
         pair
@@ -248,8 +250,8 @@ def size_of_terms(gradients: Mapping[Any, Any]) -> float:
         if node.op is not None
         for pair in zip(numbers_of(gradient), numbers_of(node.data), strict=True)
     ]
-    size = sum([abs(gradient * number) for gradient, number in pairs])
-    return size if size < math.inf else 0.0
+    rounding = sum([abs(gradient * (ROUNDING * number)) for gradient, number in pairs])
+    return rounding if rounding < math.inf else 0.0
 
 
 def along(f: Callable[[], Any], steps: dict[Any, Any]) -> Callable[[float], float]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from engine.derivatives.numerical import Differences, divide_by_step, estimate_slope
+from engine.derivatives.numerical import ROUNDING, Differences, divide_by_step, estimate_slope
 from engine.derivatives.passes import ignore_overflow
 from engine.functions import is_array
 from engine.graph import Gradients, send, topological
@@ -118,7 +118,8 @@ def directions(
         else:
             direction[group] = (np.where(slopes < 0.0, -1.0, 1.0) * size).flat[group]
         direction = direction.reshape(x.shape)
-        yield index, number, direction, float((slopes * direction)[direction != 0.0].sum())
+        used = direction != 0.0
+        yield index, number, direction, float((slopes[used] * direction[used]).sum())
 
 
 def move_input(node: Any, data: list[Any], i: int, direction: Any) -> Results:
@@ -180,8 +181,10 @@ def weighted_differences(results: Results, weights: list[float], x: float) -> Di
         upper, lower = results(h), results(-h)
         first = sum([w * (upper[i] - lower[i]) for w, i in used])
         second = sum([w * ((upper[i] - center[i]) - (center[i] - lower[i])) for w, i in used])
-        size = sum([abs(w) * (abs(upper[i]) + abs(lower[i])) for w, i in used])
-        return divide_by_step(first, second, size, x, h)
+        rounding = sum(
+            [ROUNDING * abs(w * number[i]) for w, i in used for number in (upper, lower)]
+        )
+        return divide_by_step(first, second, rounding, x, h)
 
     return differences
 
@@ -192,5 +195,5 @@ def has_kink(differences: Differences, x: float) -> bool:
     The second difference then grows as 1 / h. It grows as 1 / h² if it is rounding error.
     """
     h = (abs(x) or 1.0) * 2.0**-16
-    (_, wide, _), (_, narrow, size) = differences(64.0 * h), differences(h)
-    return 16.0 * wide < narrow < 256.0 * wide and narrow * h * h > 2.0**-44 * size
+    (_, wide, _), (_, narrow, rounding) = differences(64.0 * h), differences(h)
+    return 16.0 * wide < narrow < 256.0 * wide and narrow * h * h > 512.0 * rounding

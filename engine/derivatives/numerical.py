@@ -11,11 +11,13 @@ FINER = 3  # steps that an estimate needs below its own, to measure the noise of
 ENOUGH = 8  # quotients, if rounding explains how each differs from the expected slope
 NOISY = 1e-3  # the noise of f, relative to f, that makes its slope unknown
 SAFETY = 10.0  # times the estimated error
+NOTICEABLE = 1e3  # a difference of f, in rounding errors, that these do not explain
 SUFFICIENT = 1e-9  # the relative difference from the expected slope that needs no smaller steps
 SMALLEST = 5e-324  # the distance between subnormal numbers
+ROUNDING = 2.0**-53  # the relative rounding error of a float
 
-# Maps h to (f(x + h) - f(x - h)) / 2h, to |f(x + h) + f(x - h) - 2 f(x)| / h², and to the size of
-# the numbers whose rounding errors these contain.
+# Maps h to (f(x + h) - f(x - h)) / 2h, to |f(x + h) + f(x - h) - 2 f(x)| / h², and to the rounding
+# errors of the values of f.
 Differences = Callable[[float], tuple[float, float, float]]
 
 
@@ -33,10 +35,14 @@ class Slope(NamedTuple):
         """
         if not (math.isfinite(analytic) and math.isfinite(self.value)):
             return 0.0 if analytic == self.value else math.inf
-        difference, size = abs(analytic - self.value), abs(analytic) + abs(self.value)
-        uncertainty = SAFETY * self.error / tolerance
-        if difference <= tolerance * (size + uncertainty):
-            size += uncertainty
+        a, n, error = (
+            0.5 * analytic,
+            0.5 * self.value,
+            0.5 * SAFETY * self.error,
+        )  # no sum overflows
+        difference, size = abs(a - n), abs(a) + abs(n)
+        if difference <= tolerance * size + error:
+            size += error / tolerance
         return difference / size if size else 0.0
 
     def resolves(self, analytic: float, digits: float = 1e-3) -> bool:
@@ -68,7 +74,8 @@ def estimate_slope(differences: Differences, x: float, expected: float = math.na
     "Accurate computation of F'(x) and F'(x)F''(x)"). The largest h is an eighth of |x| or of 1; for
     a tiny x, steps relative to x follow. The result is the value with the smallest error. The
     search ends early at a value that agrees with `expected` to nine digits, or if rounding explains
-    how every quotient differs from it.
+    how every quotient differs from it. A slope that overflows in all small steps is infinite; one
+    is nan where f is not finite on both sides of x.
     """
     estimates: list[Estimate] = []
     curvature, explained = 0.0, expected == expected
@@ -76,8 +83,8 @@ def estimate_slope(differences: Differences, x: float, expected: float = math.na
         row: list[float] = []
         h = scale / 8.0
         for i in range(ROUNDS):
-            quotient, second, size = differences(h)
-            rounding = max(SMALLEST, size * 2.0**-53)
+            quotient, second, rounding = differences(h)
+            rounding = max(SMALLEST, rounding)
             new, value, truncation = [quotient], math.nan, math.inf
             for k, old in enumerate(row[:ORDERS]):
                 new.append(new[k] + (new[k] - old) / (SHRINK ** (2 * (k + 1)) - 1.0))
@@ -85,16 +92,19 @@ def estimate_slope(differences: Differences, x: float, expected: float = math.na
                 if distance < truncation:
                     value, truncation = new[k + 1], distance
             error = truncation + rounding / h
-            if abs(value - expected) + error <= SUFFICIENT * abs(expected):
+            if abs(value - expected) + error <= SUFFICIENT * abs(expected) < math.inf:
                 return Slope(value, error)
             estimates.append(Estimate(h, quotient, value, truncation, rounding))
-            explained = explained and abs(quotient - expected) <= rounding / h
+            explained = explained and abs(quotient - expected) <= rounding / h < math.inf
             if explained and len(estimates) == ENOUGH:
                 return Slope(estimates[0].quotient, estimates[0].rounding / estimates[0].h)
             if i < ROUNDS // 2 and second < math.inf:  # smaller steps show rounding errors only
                 curvature = max(curvature, second - 16.0 * rounding / (h * h))
             row, h = new, max(h / SHRINK, SMALLEST)
-    return most_accurate(estimates, 2.0**-53 * abs(x) * curvature, expected)
+    quotients = [e.quotient for e in estimates[-ROUNDS:] if not math.isnan(e.quotient)]
+    if quotients and set(quotients) in ({math.inf}, {-math.inf}):
+        return Slope(quotients[0], 0.0)
+    return most_accurate(estimates, ROUNDING * abs(x) * curvature, expected)
 
 
 def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float) -> Slope:
@@ -136,29 +146,37 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
     return best if best.error < math.inf else unknown
 
 
-def differences_of(f: Callable[[float], float], x: float, size: float = 0.0) -> Differences:
+def differences_of(f: Callable[[float], float], x: float, rounding: float = 0.0) -> Differences:
     """Return the differences at x of f, a function of the distance from x.
 
-    `size` is that of intermediate results, whose rounding errors f has as well.
+    `rounding` is that of intermediate results, which f has as well.
     """
     center = f(0.0)
 
     def differences(h: float) -> tuple[float, float, float]:
         upper, lower = f(h), f(-h)
         bend = (upper - center) - (center - lower)
-        return divide_by_step(upper - lower, bend, abs(upper) + abs(lower) + size, x, h)
+        own = ROUNDING * abs(upper) + ROUNDING * abs(lower)  # the sum of sizes may overflow
+        return divide_by_step(upper - lower, bend, own + rounding, x, h)
 
     return differences
 
 
 def divide_by_step(
-    first: float, second: float, size: float, x: float, h: float
+    first: float, second: float, rounding: float, x: float, h: float
 ) -> tuple[float, float, float]:
-    """Return differences of f at x divided by the step h as rounded; nan for a step of 0 or inf."""
+    """Return differences of f at x divided by the step h as rounded.
+
+    The quotients are nan for a step of 0 or inf, where f is not finite, and where rounding explains
+    a quotient that overflows.
+    """
     width = (x + h) - (x - h)
-    if not 0.0 < width < math.inf:
+    if not (0.0 < width < math.inf and abs(first) < math.inf):
         return math.nan, math.nan, math.nan
-    return first / width, abs(second) / (h * h) if h > 1e-150 else math.nan, size
+    quotient = first / width
+    if abs(quotient) == math.inf and abs(first) <= NOTICEABLE * rounding:
+        quotient = math.nan
+    return quotient, abs(second) / (h * h) if h > 1e-150 else math.nan, rounding
 
 
 def derivative(f: Callable[[float], float], x: float) -> float:

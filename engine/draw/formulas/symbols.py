@@ -197,12 +197,6 @@ def where(condition: Operand, x: Operand, y: Operand) -> Symbol:
     return lift(x) if holds or lift(x) == lift(y) else combine("cases", x, condition, y)
 
 
-def exp_of_product(x: Operand, y: Operand) -> Symbol:
-    """Return e^(x · y), with a square as one."""
-    square = raise_power(y, 2.0)
-    return exp(negate(square) if lift(x) == negate(y) else multiply(x, y))
-
-
 def make_results(name: str) -> Callable[..., list[Symbol]]:
     """Return a function with as many results as its first argument has elements.
 
@@ -251,7 +245,7 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "tie_share": lambda x, y: where(combine(">", x, y), 1.0, where(combine("<", x, y), 0.0, 0.5)),
     "relu": lambda x: combine("max", 0.0, x), "sigmoid": make_function("σ"),
     "normal_cdf": make_function("Φ"), "normal_pdf": make_function("φ"),
-    "exp_product": exp_of_product, "drop_large": lift, "drop_low": lift,
+    "gaussian": lambda x: exp(negate(raise_power(x, 2.0))), "drop_large": lift, "drop_low": lift,
     "ceil": make_function("ceil"),
     "difference": lambda x, y: add(x, negate(y)), "finite_log_argument": lambda x, y: lift(y),
     "sech_squared": lambda x: combine("/", 1.0, raise_power(combine("cosh", x), 2.0)),
@@ -261,6 +255,13 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "direction_cosine": lambda x, y: combine("/", x, distance(x, y)),
     "over_distance": lambda c, x, y: combine("/", c, distance(x, y)),
     "power_x": lambda out, x, y: differentiate_power(x, y),
+    "scaled_power": lambda c, x, y: multiply(c, raise_power(x, y)),
+    "scaled_power_log": lambda c, x, y: multiply(c, raise_power(x, y)) * combine("ln", x),
+    "scaled_power_log_square": lambda c, x, y: (
+        multiply(c, raise_power(x, y)) * raise_power(combine("ln", x), 2.0)
+    ),
+    "over_square": lambda x, y: combine("/", x, raise_power(y, 2.0)),
+    "over_cube": lambda x, y: combine("/", x, raise_power(y, 3.0)),
     **{name: make_results(name) for name in ("softmax", "rms_norm", "layer_norm")},
     "add_up": add_up, "softmax_pullback": softmax_pullback,
     "logsumexp": lambda xs: combine("ln", add_up(exp(x) for x in xs)),
