@@ -1,5 +1,7 @@
 """`grad` and `value_and_grad` of functions, and derivatives in the form of trees and as graphs."""
 
+import functools
+import operator
 from collections import namedtuple
 
 import numpy as np
@@ -8,16 +10,19 @@ import pytest
 from engine import (
     Array,
     Value,
+    dot,
     grad,
     hessian,
     hvp,
     jacobian,
     jvp,
+    maximum,
     no_grad,
     softmax,
     total,
     value_and_grad,
     vjp,
+    where,
 )  # fmt: skip
 
 Point = namedtuple("Point", "x y")
@@ -62,6 +67,106 @@ def test_a_function_may_use_arrays_of_its_own():
     slopes = grad(lambda p: ((X * p["a"] + p["b"]) ** 2).sum())({"a": 1.0, "b": 0.0})
     assert slopes == {"a": 10.0, "b": 6.0}
     assert grad(grad(lambda a: np.sum(a**3 * X)))(2.0) == 36.0
+
+
+X, A = np.ones((4, 2)), np.array([1.0, 2.0, 3.0])
+
+
+def train(penalty):
+    """Ridge regression by gradient descent, whose result depends on the penalty."""
+    w = np.zeros(2)
+    for _ in range(5):
+        loss = lambda w: ((X @ w - np.arange(4.0)) ** 2).sum() + penalty * (w * w).sum()
+        w = w - 0.05 * grad(loss)(w)
+    return ((X @ w - np.arange(4.0)) ** 2).sum()
+
+
+# Functions of a number that meets arrays, and numbers that meet them in turn.
+OF_A_NUMBER = {
+    "training": train,
+    "operators": lambda a: (((a * A - 1.0 / a) ** 2 - (A**a) / (a + A)) @ A).sum() * a,
+    "in place": lambda a: (
+        functools.reduce(operator.iadd, [a * A, a, A * A], np.zeros(3)).sum() ** 2
+    ),
+    "comparison": lambda a: ((a * A > A + 1.0) * a * A).sum() ** 2,
+    "where": lambda a: (where(A > 1.5, a * a, a) * np.where(A > 2.5, a, 1.0) * A).sum(),
+    "clip": lambda a: (np.clip(A, a, a * a) * A.clip(0.0, a)).sum(),
+    "maximum": lambda a: (np.maximum(a, A) * maximum(A, a * a)).sum(),
+    "total": lambda a: total([a, A, a * A]).sum() ** 2,
+    "stack": lambda a: (np.stack([a, (a * A).sum()]) * np.concatenate([[a], [a * a]])).prod(),
+    "an array of Values": lambda a: (np.array([a, a * a, 1.0]) * (a * A)).sum(),
+    "a list in an operation": lambda a: ((a * np.eye(2)) @ [a, a * a]).sum(),
+    "functions of Values": lambda a: dot(softmax([a, (a * A).sum()]), [a, (A**a).mean()]),
+    "nested": lambda a: grad(lambda b: (b * A * a).sum() ** 2)(a),
+    "a constant within": lambda a: grad(lambda b: (b * A).sum() * a * a)(2.0),
+    "jvp within": lambda a: jvp(lambda b: (b * A * a).sum() ** 2, (2.0,), (a,))[1],
+    "vjp within": lambda a: vjp(lambda b: b * A * a, (2.0,), A * a)[1][0],
+    "value_and_grad within": lambda a: total(value_and_grad(lambda b: (b**3 * A * a).sum())(a)),
+}
+
+
+@pytest.mark.parametrize("f", OF_A_NUMBER.values(), ids=OF_A_NUMBER)
+def test_numbers_that_meet_arrays(f):
+    """Derivatives of both modes and of second order are those of differences."""
+    value = lambda a: jvp(f, (a,), (0.0,))[0]
+    differences = lambda f, h: (f(1.25 + h) - f(1.25 - h)) / (2.0 * h)
+    slope = grad(f)(1.25)
+    assert type(slope) is float
+    assert slope == pytest.approx(differences(value, 1e-6), rel=2e-7)
+    assert jvp(f, (1.25,), (10.0,))[1] == pytest.approx(10.0 * slope, rel=1e-6)
+    curvature = hessian(f)(1.25)
+    assert curvature == pytest.approx(differences(grad(f), 1e-5), rel=2e-6, abs=1e-8)
+    for second in (grad(grad(f))(1.25), jvp(grad(f), (1.25,), (1.0,))[1]):
+        assert second == pytest.approx(curvature, rel=1e-14)
+
+
+def test_the_function_is_called_once():
+    """Its random numbers, and what it reads from an iterator, are those of the gradient."""
+    rows = iter([np.ones(3), 2.0 * np.ones(3)])
+    assert grad(lambda a: (a * next(rows)).sum())(1.0) == 3.0
+    draws, rng = np.random.default_rng(0).normal(size=4), np.random.default_rng(0)
+    slope = grad(lambda mean: ((mean + rng.normal(size=4)) ** 2).mean())(0.5)
+    assert slope == pytest.approx(2.0 * (0.5 + draws).mean(), rel=1e-15)
+
+
+def test_numbers_that_meet_arrays_take_their_dtype():
+    slopes = lambda a: grad(lambda w: (a * a * w * w).sum())(np.float32([1.0, 2.0]))
+    assert jvp(slopes, (1.25,), (0.0,))[0].dtype == np.float32
+    assert grad(lambda a: slopes(a).sum())(1.25) == 15.0
+
+
+def test_closures_may_hold_the_other_kind():
+    v, x = Value(3.0), Array(A)
+    np.testing.assert_array_equal(grad(lambda x: (v * x).sum())(A), 3.0 * np.ones(3))
+    assert grad(lambda a: (a * x).sum())(2.0) == 6.0
+    assert grad(lambda x: (v.detach() * x).sum())(np.float32(A)).dtype == np.float32
+
+
+def test_backward_in_a_differentiated_function():
+    """It passes through both kinds; gradients that it stores are numbers."""
+
+    def of_values(a):
+        b = Value(2.0)
+        softmax([b, (a * A * b).sum() / 6.0])[0].backward()
+        return a * b.grad
+
+    def of_arrays(a):
+        b = Array([2.0, 3.0])
+        (a * a * b * b).sum().backward()
+        return a * b.grad.sum()
+
+    s = 1.0 / (1.0 + np.exp(2.0 * 0.5))  # of sigmoid(b - a b) at a = 1.5
+    assert grad(of_values)(1.5) == pytest.approx(s * (1.0 - s) * -0.5)
+    assert grad(of_arrays)(1.5) == 22.5
+
+
+def test_nodes_that_are_given_do_not_mix():
+    """Their results are nodes, whose graphs are of one kind."""
+    for x in (Value(2.0), Array(A)):
+        other = A if isinstance(x, Value) else Value(2.0)
+        with pytest.raises(TypeError, match="was given nodes: Values and Arrays do not mix"):
+            grad(lambda x: (x * other).sum())(x)  # noqa: B023
+    assert grad(lambda a: grad(lambda b: (b * A).sum() ** 2)(2.0) * a)(Value(3.0)).data == 144.0
 
 
 def test_nodes_come_back_where_nodes_are_given():

@@ -3,24 +3,19 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from engine.derivatives.arguments import check_scalar
+from engine.derivatives.arguments import check_scalar, depends_on
 from engine.derivatives.passes import differentiate, differentiate_as_graph
 from engine.functions import is_array
 from engine.graph import topological
 from engine.node import Node
-from engine.support.arguments import SeveralNumbers, format_count, is_array_like, numpy_type
+from engine.support.arguments import format_count, is_array_like, numpy_type
 from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves, map_leaves, replace_leaves
-from engine.value import Value
+from engine.value import INPUTS, Value, holds_objects
 from engine.watch.no_grad import keep_graphs
-
-# The inputs of the functions that are being differentiated. A result that depends on one of them
-# stays a node, so that derivatives nest.
-INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
 
 
 @answer_keywords
@@ -34,11 +29,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
     Returns:
         a function of the arguments of f. It calls f with nodes in place of the arguments in
-        `argnums`: with Arrays if there is an array among the arguments, else with Values. If f
-        combines a Value with an array of its own, it is called again, with Arrays. The results are
-        floats and arrays; they are nodes where nodes are given, and within another function that is
-        being differentiated, so that derivatives nest. The gradient has the form of the argument,
-        and is a tuple of them for several `argnums`.
+        `argnums`: with Arrays if there is an array among the arguments, else with Values. An
+        operation of a Value with an array gives an Array. The results are floats and arrays; they
+        are nodes where nodes are given, and within another function that is being differentiated,
+        so that derivatives nest. The gradient has the form of the argument, and is a tuple of them
+        for several `argnums`.
 
     The function raises TypeError for arguments that are not real numbers, and ValueError if f
     returns several elements.
@@ -102,8 +97,7 @@ def call_on_nodes(
 ) -> Call:
     """Call f on new nodes in the form of the arguments at `positions`.
 
-    Numbers become Values, or Arrays if there is an array among the arguments, or if f combines a
-    Value with an array of its own.
+    Numbers become Values, or Arrays if there is an array among the arguments.
     """
     for i in positions:
         if not -len(args) <= i < len(args):
@@ -113,18 +107,13 @@ def call_on_nodes(
             )
     given, replaced, outer = tuple([args[i] for i in positions]), list(args), INPUTS.get()
     dtype = dtype_of_numbers(leaves([*args, *keywords.values()]))
-    while True:
-        inputs = [map_leaves(functools.partial(as_input, dtype=dtype), tree) for tree in given]
-        for i, tree in zip(positions, inputs, strict=True):
-            replaced[i] = tree
-        try:
-            with keep_graphs(), differentiating(outer | {*leaves(inputs)}):
-                y = f(*replaced, **keywords)
-            break
-        except SeveralNumbers:
-            if dtype is not None:
-                raise
-            dtype = float
+    inputs = [map_leaves(functools.partial(as_input, dtype=dtype), tree) for tree in given]
+    for i, tree in zip(positions, inputs, strict=True):
+        replaced[i] = tree
+    with keep_graphs(), differentiating(outer | {*leaves(inputs)}):
+        y = map_leaves(as_one_node, f(*replaced, **keywords))
+    if not outer and any(isinstance(x, Node) for x in leaves(given)):
+        refuse_mixed(f, leaves(y))
     is_inner = any(isinstance(part, Node) and depends_on(part, outer) for part in leaves(y))
     return Call(f, given, inputs, y, dtype, is_inner)
 
@@ -139,9 +128,27 @@ def differentiating(inputs: frozenset[Node]) -> Iterator[None]:
         INPUTS.reset(token)
 
 
-def depends_on(y: Node, inputs: frozenset[Node]) -> bool:
-    """Return whether y was computed from one of the nodes."""
-    return bool(inputs) and not inputs.isdisjoint(topological(y))
+def as_one_node(y: Any) -> Any:
+    """Return an array of Values, as `np.stack` returns, as an Array; anything else unchanged."""
+    if not holds_objects(y):
+        return y
+    from engine.arrays.mixed import join_operand
+
+    return join_operand(y)
+
+
+def refuse_mixed(f: Callable[..., Any], results: list[Any]) -> None:
+    """Raise TypeError for a graph of Values and Arrays, which `backward()` does not differentiate.
+
+    Given nodes stay in the graph of a derivative, while numbers are replaced by nodes of its own.
+    """
+    for y in results:
+        if isinstance(y, Node) and len({is_array(x) for x in topological(y)}) > 1:
+            raise TypeError(
+                f"{getattr(f, '__name__', repr(f))} combines Values with arrays, and was given "
+                "nodes: Values and Arrays do not mix; pass numbers in place of the nodes, or "
+                "Arrays in place of the Values"
+            )
 
 
 def dtype_of_numbers(arguments: list[Any]) -> Any:

@@ -323,7 +323,10 @@ def jacobian(ys: Any, xs: Any = None, *, argnums: Any = None) -> Any:
     inputs, outputs = check_inputs(xs), [check_output(y) for y in leaves(ys)]
     check_kinds(outputs, inputs)
     blocks = [jacobian_blocks(y, inputs) for y in outputs]
-    if not (is_flat(ys) and is_flat(xs) and all(isinstance(x, Value) for x in (*outputs, *inputs))):
+    are_numbers = all(isinstance(x, Value) for x in inputs) and not any(
+        np.ndim(block) for row in blocks for block in row
+    )
+    if not (is_flat(ys) and is_flat(xs) and are_numbers):
         return restore_form(ys, [restore_form(xs, row) for row in blocks])
     matrix = np.array(blocks).reshape(len(outputs), len(inputs))
     rows = matrix if isinstance(ys, list | tuple) else matrix[0]
