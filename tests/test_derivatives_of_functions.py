@@ -9,6 +9,7 @@ import pytest
 
 from engine import (
     Array,
+    GradientWarning,
     Value,
     dot,
     grad,
@@ -234,8 +235,39 @@ def test_argnums():
     assert grad(f, [1])(2.0, 3.0) == (12.0,)
 
 
-def test_a_result_that_does_not_depend_on_the_argument():
-    assert value_and_grad(lambda x: 5.0)(2.0) == (5.0, 0.0)
+TRANSFORMS = {  # of a function and an argument: the result, in which all derivatives are 0
+    "grad": lambda f, x: grad(f)(x),
+    "value_and_grad": lambda f, x: value_and_grad(f)(x)[1],
+    "jacobian": lambda f, x: jacobian(f)(x),
+    "hessian": lambda f, x: hessian(f)(x),
+    "jvp": lambda f, x: jvp(f, (x,), (x,))[1],
+    "vjp": lambda f, x: vjp(f, (x,), 1.0)[1],
+    "hvp": lambda f, x: hvp(f, (x,), (x,))[1],
+}
+LEAVE_THE_GRAPH = {
+    "data": (lambda x: x.data**2, 3.0),
+    "item": (lambda x: (x * x).sum().item(), np.array([3.0])),
+    "an array without axes": (lambda x: (x * x).sum().data, np.array([3.0])),
+    "a constant": (lambda x: 5, 3.0),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+@pytest.mark.parametrize(("f", "x"), LEAVE_THE_GRAPH.values(), ids=LEAVE_THE_GRAPH)
+def test_a_function_that_leaves_the_graph(transform, f, x):
+    """Its derivatives are 0, which is probably not intended: a warning names the caller's line."""
+    with pytest.warns(GradientWarning, match=r"<lambda> returned .*return the node") as caught:
+        slopes = transform(f, x)
+    assert not np.any(slopes)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_constant_nodes_are_intended():
+    """Such as derivatives of linear functions; and a result may contain other constants."""
+    linear = lambda x: 3.0 * x
+    assert grad(grad(linear))(2.0) == hessian(linear)(2.0) == grad(grad(grad(linear)))(2.0) == 0.0
+    np.testing.assert_array_equal(jacobian(lambda x: [x, 1.0])(2.0), [1.0, 0.0])
+    np.testing.assert_array_equal(jacobian(lambda x: np.array([x, 1.0]))(2.0), [1.0, 0.0])
     assert value_and_grad(lambda x: Value(5.0))(2.0) == (5.0, 0.0)
     assert value_and_grad(lambda x: x.detach() * 2.0)(2.0) == (4.0, 0.0)
 
@@ -290,7 +322,6 @@ def test_jacobian_and_hessian_of_functions():
     assert jacobian(quartic, (0, 1))(2.0, 5.0) == (60.0, 8.0)
     assert hessian(quartic, (0, 1))(2.0, 5.0) == ((60.0, 12.0), (12.0, 0.0))
     assert hessian(quartic, argnums=(1,))(2.0, 5.0) == ((0.0,),)
-    assert hessian(lambda x: 5.0)(2.0) == 0.0
     W, x = np.arange(6.0).reshape(2, 3), np.array([1.0, -2.0, 0.5])
     np.testing.assert_array_equal(jacobian(lambda x: np.matmul(W, x) * 2.0)(x), 2.0 * W)
     np.testing.assert_array_equal(hessian(lambda x: (x * x * x).sum())(x), np.diag(6.0 * x))
@@ -320,13 +351,43 @@ def test_jvp_and_vjp_of_functions():
         lambda p: [p["a"] * p["b"], p["b"]], [{"a": 2.0, "b": 3.0}], [{"a": 1.0, "b": 10.0}]
     )
     assert (values, slopes) == ([6.0, 3.0], [23.0, 10.0])
-    assert jvp(lambda x: 5.0, (2.0,), (1.0,)) == (5.0, 0.0)
     node = Value(2.0)
     assert (
         grad(jvp(cube, (node,), (1.0,))[1], node)
         == grad(vjp(cube, (node,), 1.0)[1][0], node)
         == 12.0
     )
+
+
+def test_hvp_of_functions():
+    assert hvp(quartic, (2.0, 5.0), (1.0, 10.0)) == (40.0, (180.0, 12.0))
+    assert hvp(quartic, [2.0, 5.0], [1.0, 10.0]) == (40.0, [180.0, 12.0])
+    x, v = np.array([1.0, 2.0]), np.array([10.0, 100.0])
+    value, (product,) = hvp(lambda x: (x**3).sum(), (x,), (v,))
+    np.testing.assert_array_equal(product, 6.0 * x * v)
+    assert value == 9.0
+    assert type(product) is np.ndarray
+    assert grad(lambda x: hvp(quartic, (x, 5.0), (1.0, 0.0))[1][0])(2.0) == 30.0
+    assert hvp(lambda a: (a * X).sum() ** 2, (3.0,), (1.0,)) == (576.0, (128.0,))
+    node = Value(2.0)
+    assert grad(hvp(cube, (node,), (1.0,))[1][0], node) == 6.0
+
+
+def test_functions_that_join_numbers():
+    """As `np.stack` and `np.array` do."""
+    for f in (lambda x: np.stack([x, x**2]), lambda x: np.array([x, x * x]), lambda x: (x, x * x)):
+        np.testing.assert_array_equal(jacobian(f)(2.0), [1.0, 4.0])
+    np.testing.assert_array_equal(
+        jacobian(lambda x: np.stack([x, x**2]))(np.array(2.0)), [1.0, 4.0]
+    )
+    join = lambda x, y: np.array([[x, x * y], [1.0, y]])
+    slopes = jacobian(join, (0, 1))(2.0, 3.0)
+    np.testing.assert_array_equal(slopes, [[[1.0, 3.0], [0.0, 0.0]], [[0.0, 2.0], [0.0, 1.0]]])
+    values, tangents = jvp(join, (2.0, 3.0), (1.0, 0.0))
+    np.testing.assert_array_equal(values, [[2.0, 6.0], [1.0, 3.0]])
+    np.testing.assert_array_equal(tangents, slopes[0])
+    assert vjp(join, (2.0, 3.0), np.ones((2, 2)))[1] == (4.0, 3.0)
+    assert grad(lambda x: join(x, x).sum())(2.0) == 6.0
 
 
 def test_jvp_and_vjp_nest():
@@ -351,7 +412,13 @@ def test_jvp_and_vjp_nest():
         ),
         (lambda: hessian(cube, "x"), TypeError, "argnums must be indices"),
         (lambda: jacobian(cube)(), TypeError, "an argument 0 .* got 0 positional"),
-        (lambda: jacobian(lambda x: [x, None])(2.0), TypeError, "must return .* got None"),
+        (
+            lambda: jacobian(lambda x: [x, None])(2.0),
+            TypeError,
+            "must return Values or Arrays, or lists or dicts of them, got None$",
+        ),
+        (lambda: hvp(cube, 2.0, 1.0), TypeError, "pass a list of its arguments to hvp, got 2.0"),
+        (lambda: hvp(lambda x: [x, x], (2.0,), (1.0,)), TypeError, "one element, got .* jacobian"),
         (lambda: hessian(cube)(np.ones(2)), ValueError, r"shape \(2,\)"),
         (lambda: jvp(cube, 2.0, 1.0), TypeError, "pass a list of its arguments to jvp, got 2.0"),
         (lambda: vjp(cube, Value(2.0), 1.0), TypeError, "pass a list of its arguments to vjp"),

@@ -58,7 +58,7 @@ class TakeElement(Op):
         (x,) = node.inputs
         parts: list[Any] = [0.0] * x.data.size
         parts[self.index] = g
-        return [Sent(x, None, join_numbers(parts, x.data.shape, x.data.dtype))]
+        return [Sent(x, None, make_joined(parts, x.data.shape, x.data.dtype))]
 
 
 class JoinedValues(Array):
@@ -84,7 +84,7 @@ class JoinedValues(Array):
         return (None,) * len(self._x)
 
 
-def join_numbers(xs: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Array:
+def make_joined(xs: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Array:
     """Return the Array of Values and numbers, which is constant if they are."""
     inputs = tuple(map(lift_element, xs))
     op, data = JoinValues(shape, dtype), tuple([x._data for x in inputs])
@@ -123,7 +123,7 @@ def join_operand(x: Any, dtype: Any = np.float64) -> Any:
     if isinstance(x, Array) or not holds_values(x):
         return x
     values = np.asarray(x, object)
-    return join_numbers(list(values.flat), values.shape, dtype)
+    return make_joined(list(values.flat), values.shape, dtype)
 
 
 def holds_values(x: Any) -> bool:

@@ -15,7 +15,13 @@ from engine.support.arguments import format_count, is_array_like, numpy_type
 from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves, map_leaves, replace_leaves
 from engine.value import INPUTS, Value, holds_objects
+from engine.watch.gradient_warnings import warn
 from engine.watch.no_grad import keep_graphs
+
+ONE_NODE = (  # of f, in messages
+    "a Value or an Array of one element, got {got}; return a sum, or use jacobian for several"
+)
+NODES = "Values or Arrays, or lists or dicts of them, got {got}"
 
 
 @answer_keywords
@@ -35,6 +41,9 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         so that derivatives nest. The gradient has the form of the argument, and is a tuple of them
         for several `argnums`.
 
+    Issues GradientWarning if f returns a number, which does not depend on its arguments: return the
+    node, not its `.data` or `.item()`. A constant node is intended, and issues none.
+
     The function raises TypeError for arguments that are not real numbers, and ValueError if f
     returns several elements.
 
@@ -49,7 +58,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
     def value_and_gradient(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         call = call_on_nodes(f, args, positions, keywords)
-        y = call.result if isinstance(call.result, Node) else call.constant(call.result)
+        y = call.node()
         with keep_graphs():
             run = differentiate_as_graph if call.nested else differentiate
             parts = run(y, check_scalar(y)._one(), leaves(call.inputs))
@@ -83,9 +92,30 @@ class Call(NamedTuple):
         """True if derivatives are nodes: if nodes were given, or the call is an inner one."""
         return self.is_inner or any(isinstance(x, Node) for x in leaves(self.given))
 
-    def constant(self, y: Any) -> Node:
-        """Return the node of a result that is no node."""
-        return constant_result(self.f, y, self.dtype)
+    def node(self) -> Any:
+        """Return the result if it is a node, else its constant. Raises TypeError for several."""
+        return self.as_node(self.result, ONE_NODE)
+
+    def nodes(self) -> Any:
+        """Return the result with a constant in place of each number."""
+        return map_leaves(self.as_node, self.result)
+
+    def as_node(self, y: Any, expected: str = NODES) -> Node:
+        """Return a part of the result as a node.
+
+        Warns if no part is a node: the derivatives are then 0, perhaps because f left the graph. A
+        constant node, such as the derivative of a linear function, is intended.
+        """
+        if isinstance(y, Node):
+            return y
+        node = constant_result(self.f, y, self.dtype, expected)
+        parts = leaves(self.result)
+        if y is parts[0] and not any(isinstance(part, Node) for part in parts):
+            warn(
+                f"{name_function(self.f)} returned {y!r}, which does not depend on the arguments, "
+                "so the derivatives are 0; return the node, not its .data, .item() or float()"
+            )
+        return node
 
     def in_form_of_arguments(self, parts: Sequence[Any]) -> Any:
         """Return derivatives, one for each input, in the form of the arguments."""
@@ -118,6 +148,11 @@ def call_on_nodes(
     return Call(f, given, inputs, y, dtype, is_inner)
 
 
+def name_function(f: Callable[..., Any]) -> str:
+    """Return the name of a function in messages."""
+    return getattr(f, "__name__", repr(f))
+
+
 @contextmanager
 def differentiating(inputs: frozenset[Node]) -> Iterator[None]:
     """Mark the inputs of the functions that are being differentiated."""
@@ -145,9 +180,9 @@ def refuse_mixed(f: Callable[..., Any], results: list[Any]) -> None:
     for y in results:
         if isinstance(y, Node) and len({is_array(x) for x in topological(y)}) > 1:
             raise TypeError(
-                f"{getattr(f, '__name__', repr(f))} combines Values with arrays, and was given "
-                "nodes: Values and Arrays do not mix; pass numbers in place of the nodes, or "
-                "Arrays in place of the Values"
+                f"{name_function(f)} combines Values with arrays, and was given nodes: Values and "
+                "Arrays do not mix; pass numbers in place of the nodes, or Arrays in place of the "
+                "Values"
             )
 
 
@@ -185,7 +220,7 @@ def has_axes(x: Any) -> bool:
     return isinstance(x, numpy_type("ndarray")) or is_array_like(x)
 
 
-def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
+def constant_result(f: Callable[..., Any], y: Any, dtype: Any, expected: str) -> Node:
     """Return the node of a result that does not depend on the arguments.
 
     Raises TypeError for a result that is not a number, and for a bool: a slope of 0 would hide that
@@ -196,11 +231,7 @@ def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
             raise TypeError("a bool")
         return as_input(y, dtype)
     except TypeError:
-        name = getattr(f, "__name__", repr(f))
-        raise TypeError(
-            f"{name} must return a Value or an Array of one element, got {y!r}; return a "
-            "sum, or call it with nodes and differentiate its results with jacobian(ys, xs)"
-        ) from None
+        raise TypeError(f"{name_function(f)} must return {expected.format(got=repr(y))}") from None
 
 
 def to_plain(x: Any, like: Any = None) -> Any:
