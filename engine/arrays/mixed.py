@@ -25,12 +25,12 @@ class JoinValues(Op):
     """Values joined to an array of a shape and dtype."""
 
     __slots__ = ("dtype", "shape")
+    name, partials = "array", ()
 
     def __init__(self, shape: tuple[int, ...], dtype: Any):
-        self.name, self.shape, self.dtype = "array", shape, dtype
-        self.forward, self.partials = self.join, ()
+        self.shape, self.dtype = shape, dtype
 
-    def join(self, *xs: float) -> np.ndarray:
+    def forward(self, *xs: float) -> np.ndarray:
         """Return the array of the numbers."""
         return np.array(xs, self.dtype).reshape(self.shape)
 
@@ -44,12 +44,12 @@ class TakeElement(Op):
     """An element of an array, by its index in the flattened array."""
 
     __slots__ = ("index",)
+    name, partials = "element", ()
 
     def __init__(self, index: int):
-        self.name, self.index = "element", index
-        self.forward, self.partials = self.select, ()
+        self.index = index
 
-    def select(self, x: np.ndarray) -> float:
+    def forward(self, x: np.ndarray) -> float:
         """Return the element of an array."""
         return float(x.flat[self.index])
 
