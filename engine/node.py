@@ -86,6 +86,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
+    __pandas_priority__ = 5000  # operators of a Series and a DataFrame leave nodes to this class
     __array_ufunc__: Any = ForNumPy("value_ufunc")
     __array_function__: Any = ForNumPy("value_function")
     _map_elements: Any = ForNumPy("map_elements")

@@ -180,6 +180,8 @@ class Value(Node[float]):
     def _reflected(self, op: Op, other: Any) -> Any:
         if is_mixed(other):
             return apply_to_arrays(op, other, self)
+        if holds_objects(other):
+            return self._map_elements(lambda y: lift(y)._binary(op, self), other)
         return super()._reflected(op, other)
 
     @staticmethod

@@ -136,6 +136,25 @@ def test_numbers_that_meet_arrays_take_their_dtype():
     assert grad(lambda a: slopes(a).sum())(1.25) == 15.0
 
 
+@pytest.mark.parametrize("library", ["pandas", "torch"])
+def test_numbers_that_meet_arrays_of_other_libraries(library):
+    """On either side of an operator."""
+    module = pytest.importorskip(library)
+    other = module.Series(A) if library == "pandas" else module.tensor(A)
+    assert grad(lambda a: (a * other).sum() + (other * a * a).sum())(2.0) == 30.0
+    assert grad(lambda a: ((a + 0.5 > other) * a * other).sum())(2.0) == 3.0
+
+
+def test_series_of_values():
+    """Their elements are combined one by one, with the number on either side."""
+    pandas = pytest.importorskip("pandas")
+    xs, y = pandas.Series([Value(1.0), Value(2.0)]), Value(3.0)
+    for out in (xs - y, -(y - xs)):
+        assert [x.data for x in out] == [-2.0, -1.0]
+    assert grad((xs * y).sum(), y) == 3.0
+    assert list(xs > y) == [False, False]
+
+
 def test_closures_may_hold_the_other_kind():
     v, x = Value(3.0), Array(A)
     np.testing.assert_array_equal(grad(lambda x: (v * x).sum())(A), 3.0 * np.ones(3))
