@@ -108,7 +108,7 @@ OF_A_NUMBER = {
 
 @pytest.mark.parametrize("f", OF_A_NUMBER.values(), ids=OF_A_NUMBER)
 def test_numbers_that_meet_arrays(f):
-    """Derivatives of both modes and of second order are those of differences."""
+    """Derivatives of both modes and of orders 1 to 3 are those of differences."""
     value = lambda a: jvp(f, (a,), (0.0,))[0]
     differences = lambda f, h: (f(1.25 + h) - f(1.25 - h)) / (2.0 * h)
     slope = grad(f)(1.25)
@@ -119,6 +119,8 @@ def test_numbers_that_meet_arrays(f):
     assert curvature == pytest.approx(differences(grad(f), 1e-5), rel=2e-6, abs=1e-8)
     for second in (grad(grad(f))(1.25), jvp(grad(f), (1.25,), (1.0,))[1]):
         assert second == pytest.approx(curvature, rel=1e-14)
+    third = grad(grad(grad(f)))(1.25)
+    assert third == pytest.approx(differences(hessian(f), 1e-5), rel=2e-6, abs=1e-7)
 
 
 def test_the_function_is_called_once():
