@@ -4,14 +4,23 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import chain
 from operator import add, index
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar, overload
 
 from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import LOGADDEXP, MAXIMUM, MINIMUM, WHERE, XLOGY, Op
 from engine.sequences.rules import CROSS_ENTROPY, DOT, LOGSUMEXP, SOFTMAX, TOTAL
 from engine.support.other_names import answer_keywords
-from engine.value import ASSIGNED, Constant, Value, as_nodes, make_node, result_class
+from engine.value import (
+    ASSIGNED,
+    Constant,
+    Value,
+    as_nodes,
+    is_array,
+    is_mixed,
+    make_node,
+    result_class,
+)
 
 if TYPE_CHECKING:
     from engine.arrays.array import Array
@@ -113,7 +122,9 @@ def total(xs: Iterable[Any]) -> Any:
     from engine.support.arguments import check_sequence
 
     xs = list(xs if is_array(xs) else check_sequence(xs))
-    return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, as_nodes(xs))
+    if has_arrays(xs) or any(map(is_mixed, xs)):
+        return reduce(add, xs)
+    return Value.apply(TOTAL, as_nodes(xs))
 
 
 @overload
@@ -272,11 +283,6 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 def has_arrays(args: Iterable[object]) -> bool:
     """Return whether any argument is an Array."""
     return any(map(is_array, args))
-
-
-def is_array(x: object) -> "TypeGuard[Array]":
-    """Return whether `x` is an Array, without importing that class, which requires NumPy."""
-    return isinstance(x, Node) and x._zero is None
 
 
 def find_payload(*args: object) -> Any:

@@ -139,8 +139,7 @@ def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[St
 def backward(root: Any) -> None:
     """Run the backward pass of `walk` for scalars: the same additions in the same order, faster."""
     if sys.implementation.name != "cpython":  # PyPy's floats lack the identity used below
-        for _ in walk(root):
-            pass
+        backward_of_mixed(root)
         return
     order, again = visit_operations(root)
     observer.before_backward(root, order, again)
@@ -163,6 +162,12 @@ def backward(root: Any) -> None:
             x._grad += upstream * dx
         elif node.op._output_index is not None:  # one of several results
             x._receive_one(node.op._output_index, upstream)
+
+
+def backward_of_mixed(root: Any) -> None:
+    """Run the backward pass of `walk`, which also goes through Arrays."""
+    for _ in walk(root):
+        pass
 
 
 def visit_operations(root: Any) -> tuple[list[Any], bool]:

@@ -91,7 +91,7 @@ def make_reflected(op: Op, name: str) -> Callable[..., Any]:
     """Return the row as the operator of a right operand: `2.0 - x`."""
 
     def method(self: Any, other: Any) -> Any:
-        return self.lift(other)._binary(op, self)
+        return self._reflected(op, other)
 
     method.__doc__ = describe(op, name)
     return rename(method, name, "Node")
@@ -130,7 +130,7 @@ def {name}(self, {other}):
 REFLECTED = """\
 def {name}(self, {x}):
     if type({x}) is not float or observed or type(self) is not Value:
-        return self.lift({x})._binary({op}, self)
+        return self._reflected({op}, {x})
     {y} = self._data
 {of_number}"""
 CONSTANT = """\

@@ -53,17 +53,17 @@ class NodeType(type):
 
 
 class ForNumPy:
-    """A method of nodes for NumPy, which `engine.arrays.numpy_protocol` supplies on first use."""
+    """A method of nodes for NumPy, which a module of `engine.arrays` supplies on first use."""
 
-    def __init__(self, function: str):
-        self.function = function
+    def __init__(self, function: str, module: str = "numpy_protocol"):
+        self.function, self.module = function, module
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.owner, self.name = owner, name
 
     def __get__(self, node: Any, owner: type) -> Any:
         try:
-            f = getattr(import_module("engine.arrays.numpy_protocol"), self.function)
+            f = getattr(import_module(f"engine.arrays.{self.module}"), self.function)
         except ModuleNotFoundError as problem:
             raise AttributeError(f"{self.name} requires NumPy") from problem
         setattr(self.owner, self.name, f)
@@ -86,9 +86,12 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
+    __pandas_priority__ = 5000  # operators of a Series and a DataFrame leave nodes to this class
     __array_ufunc__: Any = ForNumPy("value_ufunc")
     __array_function__: Any = ForNumPy("value_function")
     _map_elements: Any = ForNumPy("map_elements")
+    _join_values: Any = ForNumPy("join_values", "mixed")  # of all operands
+    _element: Any = ForNumPy("element", "mixed")
 
     op: Op | None
     constant = False  # a constant does not require a gradient
@@ -249,6 +252,10 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         True
         """
         return self.data != self.data
+
+    def _reflected(self, op: Op, other: Any) -> Self:
+        """Return the row of an operator with this node as the right operand."""
+        return self.lift(other)._binary(op, self)
 
     def __divmod__(self, other: Any) -> tuple[Self, Self]:
         return self // other, self % other

@@ -1,8 +1,9 @@
 """`Value`: a number that records what it was computed from."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from math import inf
-from typing import TYPE_CHECKING, Any, SupportsFloat, overload
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, overload
 
 from engine import arithmetic, graph, methods
 from engine.graph import Sent
@@ -157,7 +158,9 @@ class Value(Node[float]):
         dx = None if self.constant else op.partials[0](out, x)
         return make_node(op, self, None, out, dx, None, type(self))
 
-    def _binary(self, op: Op, other: "Value | SupportsFloat") -> "Value":
+    def _binary(self, op: Op, other: "Value | SupportsFloat") -> Any:
+        if is_mixed(other):
+            return apply_to_arrays(op, self, other)
         try:
             other = lift(other)
         except TypeError:
@@ -174,6 +177,13 @@ class Value(Node[float]):
             type(self) if type(other) is Constant else result_class((type(self), type(other))),
         )  # fmt: skip
 
+    def _reflected(self, op: Op, other: Any) -> Any:
+        if is_mixed(other):
+            return apply_to_arrays(op, other, self)
+        if holds_objects(other):
+            return self._map_elements(lambda y: lift(y)._binary(op, self), other)
+        return super()._reflected(op, other)
+
     @staticmethod
     def apply(op: Op, *args: Any) -> Any:
         """Return the node of `op` applied to nodes and numbers.
@@ -189,6 +199,8 @@ class Value(Node[float]):
             raise TypeError(f"Value.apply expects an Op, a row of engine.rules, got {op!r}")
         if hasattr(op, "_apply_to_values"):
             return op._apply_to_values(*args)
+        if any(map(is_mixed, args)):
+            return apply_to_arrays(op, *args)
         inputs = tuple([lift(x) for x in op._with_defaults(args)])
         data = [x._data for x in inputs]
         out = op.forward(*data)
@@ -198,6 +210,8 @@ class Value(Node[float]):
         )
 
     def _data_of(self, other: Any) -> Any:
+        if is_mixed(other):
+            return getattr(other, "_data", other)
         try:
             return lift(other).data
         except TypeError:
@@ -222,7 +236,7 @@ class Value(Node[float]):
         if self.constant:
             raise ValueError(f"backward {self._is_constant()}")
         run = graph.observer.override("backward") if observed else None
-        (run or graph.backward)(self)
+        (run or (graph.backward_of_mixed if INPUTS.get() else graph.backward))(self)
 
     def _one(self) -> float:
         return 1.0
@@ -242,6 +256,8 @@ class Value(Node[float]):
             return [Sent(x, None, x._only(self.op._output_index, g))]  # type: ignore[union-attr]
         sent = [] if dx is None else [Sent(x, dx, g * dx)]
         return sent if dy is None else [*sent, Sent(self._y, dy, g * dy)]
+
+    _contributions = _send  # in the backward pass of an Array
 
     def _outdated(self, i: int) -> bool:
         """Return whether recomputing this node would give another number."""
@@ -304,6 +320,33 @@ NO_GRADIENT = (
 )
 lift = Value.lift
 
+# The inputs of the functions that are being differentiated. A result that depends on one of them
+# stays a node, so that derivatives nest. Within these functions, Values and arrays may mix.
+INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
+
+
+def is_mixed(x: Any) -> bool:
+    """Return whether `x` is an array that a Value meets in a function that is differentiated."""
+    if not INPUTS.get() or reading:
+        return False
+    return is_array(x) or bool(getattr(x, "shape", ()) and not holds_objects(x))
+
+
+def is_array(x: object) -> TypeGuard[Any]:
+    """Return whether `x` is an Array, without importing that class, which requires NumPy."""
+    return isinstance(x, Node) and x._zero is None
+
+
+def lift_element(x: Any) -> Value:
+    """Return an element of a sequence as a Value, also an Array of one element."""
+    return x._element() if is_array(x) and x.size == 1 else lift(x)
+
+
+def apply_to_arrays(op: Op, *args: Any) -> Any:
+    """Return the node of `op` with an Array in place of each Value."""
+    operands = Node._join_values(args)
+    return next(filter(is_array, operands)).apply(op, *operands)
+
 
 def choose(condition: Value | bool, x: Value | float, y: Value | float) -> Value | float:
     """Return x or y, chosen by the number of the condition: `where` in derivatives of nodes."""
@@ -324,6 +367,8 @@ def as_nodes(xs: Iterable[Value | SupportsFloat]) -> tuple[Value, ...]:
         from engine.support.arguments import check_sequence
 
         xs = check_sequence(xs)
+    if INPUTS.get():
+        return tuple([x if type(x) is Value else lift_element(x) for x in xs])
     return tuple(map(lift, xs))
 
 

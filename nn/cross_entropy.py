@@ -27,8 +27,7 @@ def cross_entropies(
     logits: Any, labels: Any, weight: Any, ignore_index: int | None, smoothing: float
 ) -> "tuple[list[Value] | Array, float]":
     """Return the loss of each sample, and the number that their mean divides by."""
-    if ignore_index is not None and not is_index(ignore_index):
-        raise ValueError(f"ignore_index must be an int or None, got {ignore_index!r}")
+    check_ignore_index(ignore_index)
     of_payload = cross_entropies_of_array if is_array(logits) else cross_entropies_of_values
     return of_payload(logits, labels, weight, ignore_index, smoothing)
 
@@ -129,6 +128,12 @@ def cross_entropies_of_array(
     if not used.all():
         losses = rules.SCATTER(losses, index=used, shape=(samples,))
     return losses, size
+
+
+def check_ignore_index(ignore_index: object) -> None:
+    """Raise ValueError for an `ignore_index` that is neither an int nor None."""
+    if ignore_index is not None and not is_index(ignore_index):
+        raise ValueError(f"ignore_index must be an int or None, got {ignore_index!r}")
 
 
 def check_ignored(ignore_index: int | None, has_rows: bool) -> None:

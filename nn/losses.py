@@ -31,6 +31,7 @@ from nn import other_names
 from nn.arguments import check_lengths, check_sequence, check_within, is_row, look_up, to_list
 from nn.cross_entropy import cross_entropies
 from nn.keywords import answer_keywords
+from nn.logits import warn_of_probabilities
 
 if TYPE_CHECKING:
     from engine.arrays.array import Array
@@ -87,12 +88,13 @@ class LossWithDelta(LossOfPairs, Protocol):
 
 
 def loss_of_pairs(
-    is_target: Callable[[Any], Any] | None = None, expects: str = ""
+    is_target: Callable[[Any], Any] | None = None, expects: str = "", takes: str = ""
 ) -> Callable[[Loss], LossOfPairs]:
     """Make a loss from a formula for one prediction and one target.
 
     The formula runs on Values one by one and on whole Arrays. The loss raises ValueError for a
-    target for which `is_target` is false; `expects` describes valid targets.
+    target for which `is_target` is false; `expects` describes valid targets. It warns about
+    predictions that are probabilities if `takes` describes others.
     """
 
     def decorate(formula: Loss) -> LossOfPairs:
@@ -104,6 +106,8 @@ def loss_of_pairs(
                 args = signature.bind(*args, **options).args
             predictions, targets, *settings = args
             check_reduction(reduction)
+            if takes:
+                warn_of_probabilities(name, takes, predictions)
             if is_array(predictions):
                 p, y = match_shapes(name, predictions, targets)
                 if is_target is not None and not is_target(y.data).all():
@@ -236,11 +240,16 @@ def huber(predictions: Any, targets: Any, delta: float = 1.0) -> "Value | Array"
     return clipped * (error - 0.5 * clipped)  # both cases in one
 
 
-@loss_of_pairs(lambda y: abs(y) == 1, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)")
+@loss_of_pairs(
+    lambda y: abs(y) == 1,
+    "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)",
+    "scores of both signs",
+)
 def hinge(scores: Any, labels: Any) -> "Value | Array":
     """Return the hinge loss max(0, 1 - y s) of scores s and labels y. Its slope is 0 at y s = 1.
 
-    Raises ValueError for labels other than -1 and 1.
+    Scores have both signs: issues GradientWarning for results of sigmoid or softmax. Raises
+    ValueError for labels other than -1 and 1.
 
     >>> hinge([Value(0.25), Value(3.0)], [1, 1])
     Value(0.375)
@@ -248,9 +257,15 @@ def hinge(scores: Any, labels: Any) -> "Value | Array":
     return (1.0 - labels * scores).relu()
 
 
-@loss_of_pairs(lambda y: (y >= 0) & (y <= 1), "targets from 0 to 1")
+@loss_of_pairs(
+    lambda y: (y >= 0) & (y <= 1), "targets from 0 to 1", "logits, to which it applies sigmoid"
+)
 def binary_cross_entropy(logits: Any, targets: Any) -> "Value | Array":
     """Return the cross entropy -y log a - (1 - y) log(1 - a), where a = sigmoid(z), of logits z.
+
+    It takes logits, as PyTorch's `binary_cross_entropy_with_logits` does: the last layer of the
+    model is linear, and `model.predict(X, "probabilities")` applies sigmoid. Issues GradientWarning
+    for results of sigmoid or softmax, which PyTorch's `binary_cross_entropy` takes.
 
     The gradient is (a - y) / samples. It is computed from -log sigmoid(z) = softplus(-z), which
     neither overflows nor rounds small losses to 0. Raises ValueError for targets outside [0, 1].
@@ -290,6 +305,10 @@ def cross_entropy(
 ) -> Any:
     """Return the cross entropy -log softmax(z)[label] of logits z and class indices.
 
+    It takes logits, as PyTorch's `cross_entropy` does: the last layer of the model is linear, and
+    `model.predict(X, "probabilities")` applies softmax. Issues GradientWarning for results of
+    softmax or sigmoid. Results of log_softmax have the same loss as the logits.
+
     Labels may also be class probabilities q, such as one-hot rows. The loss of a sample is then
     -Σ q log softmax(z).
 
@@ -315,6 +334,7 @@ def cross_entropy(
     """
     smoothing = check_within("smoothing", smoothing, below=1)
     check_reduction(reduction)
+    warn_of_probabilities("cross_entropy", "logits, to which it applies softmax", logits)
     losses, size = cross_entropies(logits, labels, weight, ignore_index, smoothing)
     if reduction == "mean" and size == 0:
         got = "none" if weight is None else "labels of weight 0"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.support.arguments import is_real, numpy_type
 from engine.support.lazy import is_installed, numpy_for
+from engine.support.trees import leaves
 from nn import losses, optim, schedules
 from nn.arguments import (
     check_flag,
@@ -29,7 +30,7 @@ from nn.arguments import (
 from nn.batches import Samples, hold_out, to_finite_samples
 from nn.init import Rng, generator
 from nn.keywords import answer_keywords_of_fit
-from nn.metrics import accuracy
+from nn.metrics import accuracy, check_signs
 from nn.module import Module, check_module
 from nn.objective import Loss, Metric, Objective, Penalty
 from nn.records import Record
@@ -90,7 +91,7 @@ def fit(
     batch_size  the number of samples in a mini-batch; None puts all samples in one
     metric      a function (predictions, targets) -> float, or "accuracy": `nn.accuracy` with the
                 threshold 0.5 for mse, mae and huber on labels 0 and 1, and 0 for other losses of
-                `nn.losses` and labels -1 and 1
+                `nn.losses` and labels -1 and 1, without the label that the loss ignores
     validation  (X, y), or the fraction of the samples to hold out
     patience    stop after this many epochs without a new lowest validation loss; without
                 validation samples, the loss over the training samples after the epoch counts
@@ -191,22 +192,27 @@ def fit(
 def _choose_accuracy(loss: Loss, targets: list[Any]) -> Metric:
     """Return `accuracy` with the threshold for the scores of a loss, by all targets.
 
-    It is 0 for losses of logits, and for labels -1 and 1. For other labels it is 0.5 for losses of
-    differences; for the user's losses the metric raises ValueError, unless there are several logits
-    for each sample.
+    A label that the loss ignores is left out. The threshold is 0 for losses of logits, and for
+    labels -1 and 1. For other labels it is 0.5 for losses of differences; for the user's losses the
+    metric raises ValueError, unless there are several logits for each sample. Raises ValueError for
+    labels that contradict each other.
     """
-    plain_loss = loss.func if isinstance(loss, partial) else loss
-    if plain_loss in LOGIT_LOSSES or any(map(_has_negative, targets)):
+    plain_loss, settings = loss, {}
+    if isinstance(loss, partial):
+        plain_loss, settings = loss.func, loss.keywords
+    if settings.get("ignore_index") is not None:
+        return partial(accuracy, ignore_index=settings["ignore_index"])
+    if plain_loss in LOGIT_LOSSES:
         return accuracy
-    if plain_loss in losses.LOSSES.values():
+    numbers = {y for part in targets for y in leaves(part.tolist())}
+    is_known = plain_loss in losses.LOSSES.values()
+    if is_known:
+        check_signs("accuracy", numbers)
+    if min(numbers) < 0:
+        return accuracy
+    if is_known:
         return partial(accuracy, threshold=0.5)
     return _accuracy_of_classes
-
-
-def _has_negative(targets: Any) -> bool:
-    """Return whether a number, or one in an array or list, is below 0."""
-    numbers = targets.tolist() if hasattr(targets, "tolist") else targets
-    return any(map(_has_negative, numbers)) if isinstance(numbers, list | tuple) else numbers < 0
 
 
 def _accuracy_of_classes(predictions: Any, targets: Any) -> float:

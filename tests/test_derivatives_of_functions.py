@@ -1,5 +1,7 @@
 """`grad` and `value_and_grad` of functions, and derivatives in the form of trees and as graphs."""
 
+import functools
+import operator
 from collections import namedtuple
 
 import numpy as np
@@ -7,17 +9,21 @@ import pytest
 
 from engine import (
     Array,
+    GradientWarning,
     Value,
+    dot,
     grad,
     hessian,
     hvp,
     jacobian,
     jvp,
+    maximum,
     no_grad,
     softmax,
     total,
     value_and_grad,
     vjp,
+    where,
 )  # fmt: skip
 
 Point = namedtuple("Point", "x y")
@@ -62,6 +68,127 @@ def test_a_function_may_use_arrays_of_its_own():
     slopes = grad(lambda p: ((X * p["a"] + p["b"]) ** 2).sum())({"a": 1.0, "b": 0.0})
     assert slopes == {"a": 10.0, "b": 6.0}
     assert grad(grad(lambda a: np.sum(a**3 * X)))(2.0) == 36.0
+
+
+X, A = np.ones((4, 2)), np.array([1.0, 2.0, 3.0])
+
+
+def train(penalty):
+    """Ridge regression by gradient descent, whose result depends on the penalty."""
+    w = np.zeros(2)
+    for _ in range(5):
+        loss = lambda w: ((X @ w - np.arange(4.0)) ** 2).sum() + penalty * (w * w).sum()
+        w = w - 0.05 * grad(loss)(w)
+    return ((X @ w - np.arange(4.0)) ** 2).sum()
+
+
+# Functions of a number that meets arrays, and numbers that meet them in turn.
+OF_A_NUMBER = {
+    "training": train,
+    "operators": lambda a: (((a * A - 1.0 / a) ** 2 - (A**a) / (a + A)) @ A).sum() * a,
+    "in place": lambda a: (
+        functools.reduce(operator.iadd, [a * A, a, A * A], np.zeros(3)).sum() ** 2
+    ),
+    "comparison": lambda a: ((a * A > A + 1.0) * a * A).sum() ** 2,
+    "where": lambda a: (where(A > 1.5, a * a, a) * np.where(A > 2.5, a, 1.0) * A).sum(),
+    "clip": lambda a: (np.clip(A, a, a * a) * A.clip(0.0, a)).sum(),
+    "maximum": lambda a: (np.maximum(a, A) * maximum(A, a * a)).sum(),
+    "total": lambda a: total([a, A, a * A]).sum() ** 2,
+    "stack": lambda a: (np.stack([a, (a * A).sum()]) * np.concatenate([[a], [a * a]])).prod(),
+    "an array of Values": lambda a: (np.array([a, a * a, 1.0]) * (a * A)).sum(),
+    "a list in an operation": lambda a: ((a * np.eye(2)) @ [a, a * a]).sum(),
+    "functions of Values": lambda a: dot(softmax([a, (a * A).sum()]), [a, (A**a).mean()]),
+    "nested": lambda a: grad(lambda b: (b * A * a).sum() ** 2)(a),
+    "a constant within": lambda a: grad(lambda b: (b * A).sum() * a * a)(2.0),
+    "jvp within": lambda a: jvp(lambda b: (b * A * a).sum() ** 2, (2.0,), (a,))[1],
+    "vjp within": lambda a: vjp(lambda b: b * A * a, (2.0,), A * a)[1][0],
+    "value_and_grad within": lambda a: total(value_and_grad(lambda b: (b**3 * A * a).sum())(a)),
+}
+
+
+@pytest.mark.parametrize("f", OF_A_NUMBER.values(), ids=OF_A_NUMBER)
+def test_numbers_that_meet_arrays(f):
+    """Derivatives of both modes and of orders 1 to 3 are those of differences."""
+    value = lambda a: jvp(f, (a,), (0.0,))[0]
+    differences = lambda f, h: (f(1.25 + h) - f(1.25 - h)) / (2.0 * h)
+    slope = grad(f)(1.25)
+    assert type(slope) is float
+    assert slope == pytest.approx(differences(value, 1e-6), rel=2e-7)
+    assert jvp(f, (1.25,), (10.0,))[1] == pytest.approx(10.0 * slope, rel=1e-6)
+    curvature = hessian(f)(1.25)
+    assert curvature == pytest.approx(differences(grad(f), 1e-5), rel=2e-6, abs=1e-8)
+    for second in (grad(grad(f))(1.25), jvp(grad(f), (1.25,), (1.0,))[1]):
+        assert second == pytest.approx(curvature, rel=1e-14)
+    third = grad(grad(grad(f)))(1.25)
+    assert third == pytest.approx(differences(hessian(f), 1e-5), rel=2e-6, abs=1e-7)
+
+
+def test_the_function_is_called_once():
+    """Its random numbers, and what it reads from an iterator, are those of the gradient."""
+    rows = iter([np.ones(3), 2.0 * np.ones(3)])
+    assert grad(lambda a: (a * next(rows)).sum())(1.0) == 3.0
+    draws, rng = np.random.default_rng(0).normal(size=4), np.random.default_rng(0)
+    slope = grad(lambda mean: ((mean + rng.normal(size=4)) ** 2).mean())(0.5)
+    assert slope == pytest.approx(2.0 * (0.5 + draws).mean(), rel=1e-15)
+
+
+def test_numbers_that_meet_arrays_take_their_dtype():
+    slopes = lambda a: grad(lambda w: (a * a * w * w).sum())(np.float32([1.0, 2.0]))
+    assert jvp(slopes, (1.25,), (0.0,))[0].dtype == np.float32
+    assert grad(lambda a: slopes(a).sum())(1.25) == 15.0
+
+
+@pytest.mark.parametrize("library", ["pandas", "torch"])
+def test_numbers_that_meet_arrays_of_other_libraries(library):
+    """On either side of an operator."""
+    module = pytest.importorskip(library)
+    other = module.Series(A) if library == "pandas" else module.tensor(A)
+    assert grad(lambda a: (a * other).sum() + (other * a * a).sum())(2.0) == 30.0
+    assert grad(lambda a: ((a + 0.5 > other) * a * other).sum())(2.0) == 3.0
+
+
+def test_series_of_values():
+    """Their elements are combined one by one, with the number on either side."""
+    pandas = pytest.importorskip("pandas")
+    xs, y = pandas.Series([Value(1.0), Value(2.0)]), Value(3.0)
+    for out in (xs - y, -(y - xs)):
+        assert [x.data for x in out] == [-2.0, -1.0]
+    assert grad((xs * y).sum(), y) == 3.0
+    assert list(xs > y) == [False, False]
+
+
+def test_closures_may_hold_the_other_kind():
+    v, x = Value(3.0), Array(A)
+    np.testing.assert_array_equal(grad(lambda x: (v * x).sum())(A), 3.0 * np.ones(3))
+    assert grad(lambda a: (a * x).sum())(2.0) == 6.0
+    assert grad(lambda x: (v.detach() * x).sum())(np.float32(A)).dtype == np.float32
+
+
+def test_backward_in_a_differentiated_function():
+    """It passes through both kinds; gradients that it stores are numbers."""
+
+    def of_values(a):
+        b = Value(2.0)
+        softmax([b, (a * A * b).sum() / 6.0])[0].backward()
+        return a * b.grad
+
+    def of_arrays(a):
+        b = Array([2.0, 3.0])
+        (a * a * b * b).sum().backward()
+        return a * b.grad.sum()
+
+    s = 1.0 / (1.0 + np.exp(2.0 * 0.5))  # of sigmoid(b - a b) at a = 1.5
+    assert grad(of_values)(1.5) == pytest.approx(s * (1.0 - s) * -0.5)
+    assert grad(of_arrays)(1.5) == 22.5
+
+
+def test_nodes_that_are_given_do_not_mix():
+    """Their results are nodes, whose graphs are of one kind."""
+    for x in (Value(2.0), Array(A)):
+        other = A if isinstance(x, Value) else Value(2.0)
+        with pytest.raises(TypeError, match="was given nodes: Values and Arrays do not mix"):
+            grad(lambda x: (x * other).sum())(x)  # noqa: B023
+    assert grad(lambda a: grad(lambda b: (b * A).sum() ** 2)(2.0) * a)(Value(3.0)).data == 144.0
 
 
 def test_nodes_come_back_where_nodes_are_given():
@@ -129,8 +256,39 @@ def test_argnums():
     assert grad(f, [1])(2.0, 3.0) == (12.0,)
 
 
-def test_a_result_that_does_not_depend_on_the_argument():
-    assert value_and_grad(lambda x: 5.0)(2.0) == (5.0, 0.0)
+TRANSFORMS = {  # of a function and an argument: the result, in which all derivatives are 0
+    "grad": lambda f, x: grad(f)(x),
+    "value_and_grad": lambda f, x: value_and_grad(f)(x)[1],
+    "jacobian": lambda f, x: jacobian(f)(x),
+    "hessian": lambda f, x: hessian(f)(x),
+    "jvp": lambda f, x: jvp(f, (x,), (x,))[1],
+    "vjp": lambda f, x: vjp(f, (x,), 1.0)[1],
+    "hvp": lambda f, x: hvp(f, (x,), (x,))[1],
+}
+LEAVE_THE_GRAPH = {
+    "data": (lambda x: x.data**2, 3.0),
+    "item": (lambda x: (x * x).sum().item(), np.array([3.0])),
+    "an array without axes": (lambda x: (x * x).sum().data, np.array([3.0])),
+    "a constant": (lambda x: 5, 3.0),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+@pytest.mark.parametrize(("f", "x"), LEAVE_THE_GRAPH.values(), ids=LEAVE_THE_GRAPH)
+def test_a_function_that_leaves_the_graph(transform, f, x):
+    """Its derivatives are 0, which is probably not intended: a warning names the caller's line."""
+    with pytest.warns(GradientWarning, match=r"<lambda> returned .*return the node") as caught:
+        slopes = transform(f, x)
+    assert not np.any(slopes)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_constant_nodes_are_intended():
+    """Such as derivatives of linear functions; and a result may contain other constants."""
+    linear = lambda x: 3.0 * x
+    assert grad(grad(linear))(2.0) == hessian(linear)(2.0) == grad(grad(grad(linear)))(2.0) == 0.0
+    np.testing.assert_array_equal(jacobian(lambda x: [x, 1.0])(2.0), [1.0, 0.0])
+    np.testing.assert_array_equal(jacobian(lambda x: np.array([x, 1.0]))(2.0), [1.0, 0.0])
     assert value_and_grad(lambda x: Value(5.0))(2.0) == (5.0, 0.0)
     assert value_and_grad(lambda x: x.detach() * 2.0)(2.0) == (4.0, 0.0)
 
@@ -185,7 +343,6 @@ def test_jacobian_and_hessian_of_functions():
     assert jacobian(quartic, (0, 1))(2.0, 5.0) == (60.0, 8.0)
     assert hessian(quartic, (0, 1))(2.0, 5.0) == ((60.0, 12.0), (12.0, 0.0))
     assert hessian(quartic, argnums=(1,))(2.0, 5.0) == ((0.0,),)
-    assert hessian(lambda x: 5.0)(2.0) == 0.0
     W, x = np.arange(6.0).reshape(2, 3), np.array([1.0, -2.0, 0.5])
     np.testing.assert_array_equal(jacobian(lambda x: np.matmul(W, x) * 2.0)(x), 2.0 * W)
     np.testing.assert_array_equal(hessian(lambda x: (x * x * x).sum())(x), np.diag(6.0 * x))
@@ -215,13 +372,43 @@ def test_jvp_and_vjp_of_functions():
         lambda p: [p["a"] * p["b"], p["b"]], [{"a": 2.0, "b": 3.0}], [{"a": 1.0, "b": 10.0}]
     )
     assert (values, slopes) == ([6.0, 3.0], [23.0, 10.0])
-    assert jvp(lambda x: 5.0, (2.0,), (1.0,)) == (5.0, 0.0)
     node = Value(2.0)
     assert (
         grad(jvp(cube, (node,), (1.0,))[1], node)
         == grad(vjp(cube, (node,), 1.0)[1][0], node)
         == 12.0
     )
+
+
+def test_hvp_of_functions():
+    assert hvp(quartic, (2.0, 5.0), (1.0, 10.0)) == (40.0, (180.0, 12.0))
+    assert hvp(quartic, [2.0, 5.0], [1.0, 10.0]) == (40.0, [180.0, 12.0])
+    x, v = np.array([1.0, 2.0]), np.array([10.0, 100.0])
+    value, (product,) = hvp(lambda x: (x**3).sum(), (x,), (v,))
+    np.testing.assert_array_equal(product, 6.0 * x * v)
+    assert value == 9.0
+    assert type(product) is np.ndarray
+    assert grad(lambda x: hvp(quartic, (x, 5.0), (1.0, 0.0))[1][0])(2.0) == 30.0
+    assert hvp(lambda a: (a * X).sum() ** 2, (3.0,), (1.0,)) == (576.0, (128.0,))
+    node = Value(2.0)
+    assert grad(hvp(cube, (node,), (1.0,))[1][0], node) == 6.0
+
+
+def test_functions_that_join_numbers():
+    """As `np.stack` and `np.array` do."""
+    for f in (lambda x: np.stack([x, x**2]), lambda x: np.array([x, x * x]), lambda x: (x, x * x)):
+        np.testing.assert_array_equal(jacobian(f)(2.0), [1.0, 4.0])
+    np.testing.assert_array_equal(
+        jacobian(lambda x: np.stack([x, x**2]))(np.array(2.0)), [1.0, 4.0]
+    )
+    join = lambda x, y: np.array([[x, x * y], [1.0, y]])
+    slopes = jacobian(join, (0, 1))(2.0, 3.0)
+    np.testing.assert_array_equal(slopes, [[[1.0, 3.0], [0.0, 0.0]], [[0.0, 2.0], [0.0, 1.0]]])
+    values, tangents = jvp(join, (2.0, 3.0), (1.0, 0.0))
+    np.testing.assert_array_equal(values, [[2.0, 6.0], [1.0, 3.0]])
+    np.testing.assert_array_equal(tangents, slopes[0])
+    assert vjp(join, (2.0, 3.0), np.ones((2, 2)))[1] == (4.0, 3.0)
+    assert grad(lambda x: join(x, x).sum())(2.0) == 6.0
 
 
 def test_jvp_and_vjp_nest():
@@ -246,7 +433,13 @@ def test_jvp_and_vjp_nest():
         ),
         (lambda: hessian(cube, "x"), TypeError, "argnums must be indices"),
         (lambda: jacobian(cube)(), TypeError, "an argument 0 .* got 0 positional"),
-        (lambda: jacobian(lambda x: [x, None])(2.0), TypeError, "must return .* got None"),
+        (
+            lambda: jacobian(lambda x: [x, None])(2.0),
+            TypeError,
+            "must return Values or Arrays, or lists or dicts of them, got None$",
+        ),
+        (lambda: hvp(cube, 2.0, 1.0), TypeError, "pass a list of its arguments to hvp, got 2.0"),
+        (lambda: hvp(lambda x: [x, x], (2.0,), (1.0,)), TypeError, "one element, got .* jacobian"),
         (lambda: hessian(cube)(np.ones(2)), ValueError, r"shape \(2,\)"),
         (lambda: jvp(cube, 2.0, 1.0), TypeError, "pass a list of its arguments to jvp, got 2.0"),
         (lambda: vjp(cube, Value(2.0), 1.0), TypeError, "pass a list of its arguments to vjp"),

@@ -1,6 +1,7 @@
 """Losses against mpmath: values and gradients, with bounds counted in roundings."""
 
 import math
+import warnings
 
 import mpmath
 import numpy as np
@@ -10,9 +11,19 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 import reference  # sets mpmath's precision
-from engine import Array, Value, check_gradients, logsumexp, topological
+from engine import (
+    Array,
+    GradientWarning,
+    Value,
+    check_gradients,
+    log_softmax,
+    logsumexp,
+    no_grad,
+    softmax,
+    topological,
+)
 from networks import BESIDE_KINKS
-from nn import MLP, losses
+from nn import MLP, Layer, fit, losses, scalar, vector
 from nn.losses import (
     binary_cross_entropy,
     cross_entropy,
@@ -331,3 +342,55 @@ def test_the_advice_of_hinge_is_right_for_every_dtype(dtype):
     y = np.array([0, 1], dtype)
     scores = [Value(-2.0), Value(2.0)]
     assert losses.hinge(scores, 2.0 * y - 1.0).data == 0.0
+
+
+# ------------------------------------------------------------------------- probabilities for logits
+
+Z, V = Array([[0.3, -0.4], [1.0, 2.0]]), [Value(0.3), Value(-0.4)]
+PROBABILITIES = {
+    "sigmoid of Values": lambda: binary_cross_entropy([v.sigmoid() for v in V], [1, 0]),
+    "sigmoid of Arrays": lambda: binary_cross_entropy(Z.sigmoid(), np.eye(2)),
+    "a column": lambda: binary_cross_entropy(Z.sigmoid()[:, 0], [1, 0]),
+    "clipped": lambda: binary_cross_entropy(Z.sigmoid().clip(1e-7, 1.0 - 1e-7), np.eye(2)),
+    "clipped Values": lambda: binary_cross_entropy([v.sigmoid().clip(0.1, 0.9) for v in V], [1, 0]),
+    "softmax of Values": lambda: cross_entropy([softmax(V)], [1]),
+    "softmax of Arrays": lambda: cross_entropy(Z.softmax(), [1, 0]),
+    "reshaped": lambda: cross_entropy(Z.softmax().reshape(1, 2, 2)[0], [1, 0]),
+    "sigmoid of classes": lambda: cross_entropy(Z.sigmoid(), [1, 0]),
+    "hinge": lambda: hinge(Z.sigmoid()[:, 0], [1, -1]),
+}
+
+
+@pytest.mark.parametrize("loss", PROBABILITIES.values(), ids=PROBABILITIES)
+def test_losses_of_logits_warn_about_probabilities(loss):
+    with pytest.warns(GradientWarning, match="takes .*remove the (sigmoid|softmax) from") as caught:
+        loss()
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_other_predictions_do_not_warn():
+    """Losses of probabilities, logits of any kind, and log_softmax, whose loss is the same."""
+    mse(Z.sigmoid()[:, 0], [1, 0])
+    cross_entropy(Z.log_softmax(), [1, 0])
+    cross_entropy([log_softmax(V)], [1])
+    binary_cross_entropy(10.0 * Z.sigmoid() - 5.0, np.eye(2))
+    binary_cross_entropy(Z.tanh(), np.eye(2))
+    with no_grad():
+        binary_cross_entropy(Z.sigmoid(), np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "jit"),
+    [(scalar, Layer, False), (vector, vector.Dense, False), (vector, vector.Dense, True)],
+)
+def test_training_a_model_that_ends_in_sigmoid(kind, layer, jit):
+    """One warning for the user's line, as Python's default filter shows it."""
+    model = kind.Sequential(layer(2, 3, "tanh", rng=0), layer(3, 1, "sigmoid", rng=1))
+    settings = {"loss": "binary_cross_entropy", "epochs": 3, "batch_size": 2, "jit": jit}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in fit(model, np.eye(4, 2), [0, 1, 0, 1], **settings):
+            pass
+    texts = [str(w.message) for w in caught if w.filename == __file__]
+    assert len(texts) == 1
+    assert texts[0].startswith("binary_cross_entropy takes logits")

@@ -77,7 +77,6 @@ def test_labels_of_true_and_false_are_numbers():
         ((3, 1), (1, 3)),
         ((3, 1), (1,)),
         ((3,), (1,)),
-        ((3, 3), (3, 3)),
         ((3, 1), (2,)),
         ((3, 2), (2,)),
         ((3, 2), ()),
@@ -118,7 +117,7 @@ def test_confusion_matrix_expects_one_label_per_row_of_logits(predictions, label
         ([1.0, 2.0], [-2, 1], "0 and 1, or -1 and 1, for one score per sample, got -2"),
         ([1.0, 2.0], [1, 0.5], "0 and 1, or -1 and 1, for one score per sample, got 0.5"),
         ([[1.0, 2.0]] * 2, [0, 2], "from 0 to 1, got 2"),
-        ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1, got -1"),
+        ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1, got -1; ignore_index=-1 leaves such samples out"),
         ([[1.0, 2.0]] * 2, [0.5, 1], "from 0 to 1, got 0.5"),
         ([[1.0, 2.0]] * 2, [0.0, float("nan")], "from 0 to 1, got nan"),
         ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1, got inf"),
@@ -133,6 +132,86 @@ def test_labels_that_are_not_classes(predictions, labels, message):
             with pytest.raises(ValueError, match="expects labels") as raised:
                 metric(form(predictions), labels)
             assert str(raised.value) == f"{metric.__name__} expects labels {message}"
+
+
+PAYLOADS = {
+    "lists": lambda rows: rows,
+    "Values": lambda rows: [list(map(Value, row)) for row in rows],
+    "ndarray": np.array,
+    "Array": Array,
+}
+LOGIT_ROWS = [[2.0, 1.0, 0.0], [0.0, 1.0, 3.0], [0.0, 3.0, 0.0], [4.0, 0.0, 0.0]]  # 0, 2, 1, 0
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_rows_of_targets_count_by_their_largest_entry(payload):
+    """Probabilities, one-hot rows of 0 and 1, and of -1 and 1; a tie counts for the first."""
+    predictions, labels = payload(LOGIT_ROWS), [0, 2, 0, 1]
+    one_hot = np.eye(3)[labels]
+    soft = [[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.5, 0.5, 0.0], [0.1, 0.8, 0.1]]
+    for rows in (one_hot, one_hot.astype(int), one_hot.astype(bool), 2.0 * one_hot - 1.0, soft):
+        for form in (np.array, Array, lambda rows: np.array(rows).tolist()):
+            assert accuracy(predictions, form(rows)) == 0.5
+            matrix = confusion_matrix(predictions, form(rows))
+            assert matrix.tolist() == confusion_matrix(predictions, labels).tolist()
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+@pytest.mark.parametrize("row", [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.5, -0.5, 0.0], [-1, -1, -1]])
+def test_rows_that_are_no_probabilities(payload, row):
+    """Several labels of one sample have no largest entry."""
+    for metric in (accuracy, confusion_matrix):
+        with pytest.raises(
+            ValueError, match=r"one-hot row, got .* for sample 1; for several labels"
+        ):
+            metric(payload(LOGIT_ROWS), [[1, 0, 0], row, row, [0, 0, 1]])
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_ignored_labels_are_left_out(payload):
+    predictions = payload(LOGIT_ROWS)
+    for ignored in (-100, 1):
+        labels = [0, ignored, 2, ignored]
+        assert accuracy(predictions, labels, ignore_index=ignored) == 0.5
+        matrix = confusion_matrix(predictions, labels, ignore_index=ignored)
+        assert matrix.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
+    with pytest.raises(ValueError, match="at least one label that is not ignored"):
+        accuracy(predictions, [7] * 4, ignore_index=7)
+    with pytest.raises(ValueError, match="from 0 to 2, got -100; ignore_index=-100 leaves"):
+        accuracy(predictions, [0, -100, 2, 1])
+
+
+@pytest.mark.parametrize("form", [list, np.array, Array])
+def test_labels_that_contradict_each_other(form):
+    """-1 and 0 both stand for the lower of two classes."""
+    with pytest.raises(
+        ValueError, match=r"got both -1 and 0, .*number three classes from 0, as y \+ 1"
+    ):
+        accuracy(form([1.0, -1.0, 2.0]), [-1, 0, 1])
+    assert accuracy(form([1.0, -1.0, 2.0]), [1, 0, 0]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+@pytest.mark.parametrize("kind", [MLP, vector.MLP])
+def test_fit_accepts_the_targets_of_its_losses(kind, batch_size):
+    """Class probabilities, one-hot rows of mse, and ignored labels."""
+    X, labels = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, -1.0]]), np.array([0, 1, 0, 1])
+    ignored = functools.partial(losses.cross_entropy, ignore_index=-100)
+    for loss, y, size in [
+        ("cross_entropy", labels, batch_size),
+        ("cross_entropy", 0.8 * np.eye(2)[labels] + 0.1, batch_size),
+        ("mse", np.eye(2)[labels], batch_size),
+        ("hinge", 2.0 * np.eye(2)[labels] - 1.0, batch_size),
+        (ignored, np.array([0, -100, -100, 1]), None),  # a batch needs a label
+    ]:
+        model = kind(2, [2], rng=0)
+        settings = {"metric": "accuracy", "epochs": 1, "lr": 1e-9, "batch_size": size}
+        (record,) = fit(model, X, y, loss=loss, validation=(X, y), **settings)
+        scores, used = model.predict(X), [0, 3] if loss is ignored else [0, 1, 2, 3]
+        want = (scores.argmax(axis=1) == labels)[used].mean()
+        assert record.metric == record.validation_metric == want
+    with pytest.raises(ValueError, match="got both -1 and 0"):
+        fit(kind(2, [1], rng=0), X, [-1, 0, 1, 1], loss="mse", metric="accuracy", epochs=1)
 
 
 def test_one_label_per_prediction_in_lists():

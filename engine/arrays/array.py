@@ -38,7 +38,7 @@ from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
 from engine.support.frames import describe_failure
 from engine.support.other_names import answer_keywords
-from engine.value import NO_GRADIENT
+from engine.value import INPUTS, NO_GRADIENT
 from engine.watch import hooks
 
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ class Array(ArrayMethods):
         >>> Array.lift([1.0, 2.0])
         ConstantArray([1., 2.])
         """
+        if INPUTS.get():
+            (x,) = Node._join_values((x,))
         return x if isinstance(x, Array) else ConstantArray(x)
 
     def _data_of(self, other: Any) -> np.ndarray:
@@ -193,6 +195,8 @@ class Array(ArrayMethods):
         Array([ 5., 10.])
         """
         op, args, settings = check_row(op, args, settings)
+        if INPUTS.get():
+            args = Node._join_values(args)
         if hooks.reading and (read := graph.observer.override("read_settings")):
             settings = read(settings)
         inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
@@ -264,11 +268,12 @@ class Array(ArrayMethods):
         graph.observer.before_backward(self, order, again)
         for node in order:
             if node.op is not None:
-                node._grad = None
+                node._grad = node._zero
         self._receive(self._one())
         senders = [node for node in order if node.op is not None and not node.constant]
+        send = lambda node, g: node._contributions(g)
         with np.errstate(all="ignore"):
-            for _ in reverse_pass(reversed(senders), InGraph, Array._contributions):
+            for _ in reverse_pass(reversed(senders), InGraph, send):
                 pass
 
     def _outdated(self, i: int) -> bool:

@@ -90,7 +90,6 @@ class ArrayMethods(Node[np.ndarray]):
         return map(self.__getitem__, range(len(self)))
 
     __array_ufunc__, __array_function__ = array_ufunc, array_function
-    __pandas_priority__ = 5000  # operators of a Series and a DataFrame leave Arrays to this class
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(

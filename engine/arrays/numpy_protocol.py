@@ -28,6 +28,8 @@ import numpy as np
 from engine.arrays.numpy_messages import refused, undefined
 from engine.node import Node
 from engine.rules import BOUNDS
+from engine.support.trees import leaves
+from engine.value import is_array, is_mixed
 
 OPERATORS = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul",
@@ -90,6 +92,9 @@ def value_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **setting
         call = getattr(self, methods_of(ufunc)[1], None)
         if call is not None and (out := call(float(first))) is not NotImplemented:
             return out
+    if any(map(is_mixed, inputs)):
+        inputs = Node._join_values(inputs)
+        return array_ufunc(next(filter(is_array, inputs)), ufunc, method, *inputs, **settings)
     if not is_call or not isinstance(first, Node):
         arrays = [x for x in (*inputs, *settings.get("out", ())) if isinstance(x, np.ndarray)]
         if any(x.dtype == object for x in arrays):
@@ -205,6 +210,9 @@ def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> A
 
 def value_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
     """Return the result of a function of Values; for sequences of Values, NumPy's result."""
+    arrays = list(filter(is_array, leaves(args)))
+    if arrays:
+        return array_function(arrays[0], f, types, args, settings)
     has_sequence = any(isinstance(x, list | tuple | np.ndarray) for x in args)
     if f.__name__ in PLAIN or not (has_sequence or counterpart(self.__class__, f) is None):
         return array_function(self, f, types, args, settings)

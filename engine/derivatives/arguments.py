@@ -1,9 +1,10 @@
 """Arguments of derivatives: nodes, directions of their shape, and the data of both."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.functions import is_array
+from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import numpy_type
 from engine.support.trees import leaves, replace_leaves
@@ -51,14 +52,23 @@ def check_inputs(xs: Any) -> list[Any]:
 
 
 def check_kinds(outputs: Iterable[Node], inputs: Sequence[Node]) -> None:
-    """Raise TypeError for an output if all inputs are of the other kind, Values or Arrays."""
+    """Raise TypeError for a result of the other kind than all inputs, Values or Arrays.
+
+    Within functions that are differentiated they mix, so that it may depend on one nevertheless.
+    """
     for y in outputs:
-        if inputs and all(is_array(x) != is_array(y) for x in inputs):
+        differ = inputs and y.op is not None and all(is_array(x) != is_array(y) for x in inputs)
+        if differ and not depends_on(y, inputs):
             raise TypeError(
                 f"{y!r} cannot be differentiated with respect to {inputs[0]!r}: Values and Arrays "
                 "do not mix; the result of jit depends on its parameters(), and backward() and "
                 "sync() give Values their .grad"
             )
+
+
+def depends_on(y: Node, inputs: Collection[Node]) -> bool:
+    """Return whether y was computed from one of the nodes."""
+    return bool(inputs) and not {*inputs}.isdisjoint(topological(y))
 
 
 def refuse_several_results(node: Node) -> None:

@@ -3,24 +3,25 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from engine.derivatives.arguments import check_scalar
+from engine.derivatives.arguments import check_scalar, depends_on
 from engine.derivatives.passes import differentiate, differentiate_as_graph
 from engine.functions import is_array
 from engine.graph import topological
 from engine.node import Node
-from engine.support.arguments import SeveralNumbers, format_count, is_array_like, numpy_type
+from engine.support.arguments import format_count, is_array_like, numpy_type
 from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves, map_leaves, replace_leaves
-from engine.value import Value
+from engine.value import INPUTS, Value, holds_objects
+from engine.watch.gradient_warnings import warn
 from engine.watch.no_grad import keep_graphs
 
-# The inputs of the functions that are being differentiated. A result that depends on one of them
-# stays a node, so that derivatives nest.
-INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
+ONE_NODE = (  # of f, in messages
+    "a Value or an Array of one element, got {got}; return a sum, or use jacobian for several"
+)
+NODES = "Values or Arrays, or lists or dicts of them, got {got}"
 
 
 @answer_keywords
@@ -34,11 +35,14 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
     Returns:
         a function of the arguments of f. It calls f with nodes in place of the arguments in
-        `argnums`: with Arrays if there is an array among the arguments, else with Values. If f
-        combines a Value with an array of its own, it is called again, with Arrays. The results are
-        floats and arrays; they are nodes where nodes are given, and within another function that is
-        being differentiated, so that derivatives nest. The gradient has the form of the argument,
-        and is a tuple of them for several `argnums`.
+        `argnums`: with Arrays if there is an array among the arguments, else with Values. An
+        operation of a Value with an array gives an Array. The results are floats and arrays; they
+        are nodes where nodes are given, and within another function that is being differentiated,
+        so that derivatives nest. The gradient has the form of the argument, and is a tuple of them
+        for several `argnums`.
+
+    Issues GradientWarning if f returns a number, which does not depend on its arguments: return the
+    node, not its `.data` or `.item()`. A constant node is intended, and issues none.
 
     The function raises TypeError for arguments that are not real numbers, and ValueError if f
     returns several elements.
@@ -54,7 +58,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
     def value_and_gradient(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         call = call_on_nodes(f, args, positions, keywords)
-        y = call.result if isinstance(call.result, Node) else call.constant(call.result)
+        y = call.node()
         with keep_graphs():
             run = differentiate_as_graph if call.nested else differentiate
             parts = run(y, check_scalar(y)._one(), leaves(call.inputs))
@@ -88,9 +92,30 @@ class Call(NamedTuple):
         """True if derivatives are nodes: if nodes were given, or the call is an inner one."""
         return self.is_inner or any(isinstance(x, Node) for x in leaves(self.given))
 
-    def constant(self, y: Any) -> Node:
-        """Return the node of a result that is no node."""
-        return constant_result(self.f, y, self.dtype)
+    def node(self) -> Any:
+        """Return the result if it is a node, else its constant. Raises TypeError for several."""
+        return self.as_node(self.result, ONE_NODE)
+
+    def nodes(self) -> Any:
+        """Return the result with a constant in place of each number."""
+        return map_leaves(self.as_node, self.result)
+
+    def as_node(self, y: Any, expected: str = NODES) -> Node:
+        """Return a part of the result as a node.
+
+        Warns if no part is a node: the derivatives are then 0, perhaps because f left the graph. A
+        constant node, such as the derivative of a linear function, is intended.
+        """
+        if isinstance(y, Node):
+            return y
+        node = constant_result(self.f, y, self.dtype, expected)
+        parts = leaves(self.result)
+        if y is parts[0] and not any(isinstance(part, Node) for part in parts):
+            warn(
+                f"{name_function(self.f)} returned {y!r}, which does not depend on the arguments, "
+                "so the derivatives are 0; return the node, not its .data, .item() or float()"
+            )
+        return node
 
     def in_form_of_arguments(self, parts: Sequence[Any]) -> Any:
         """Return derivatives, one for each input, in the form of the arguments."""
@@ -102,8 +127,7 @@ def call_on_nodes(
 ) -> Call:
     """Call f on new nodes in the form of the arguments at `positions`.
 
-    Numbers become Values, or Arrays if there is an array among the arguments, or if f combines a
-    Value with an array of its own.
+    Numbers become Values, or Arrays if there is an array among the arguments.
     """
     for i in positions:
         if not -len(args) <= i < len(args):
@@ -113,20 +137,20 @@ def call_on_nodes(
             )
     given, replaced, outer = tuple([args[i] for i in positions]), list(args), INPUTS.get()
     dtype = dtype_of_numbers(leaves([*args, *keywords.values()]))
-    while True:
-        inputs = [map_leaves(functools.partial(as_input, dtype=dtype), tree) for tree in given]
-        for i, tree in zip(positions, inputs, strict=True):
-            replaced[i] = tree
-        try:
-            with keep_graphs(), differentiating(outer | {*leaves(inputs)}):
-                y = f(*replaced, **keywords)
-            break
-        except SeveralNumbers:
-            if dtype is not None:
-                raise
-            dtype = float
+    inputs = [map_leaves(functools.partial(as_input, dtype=dtype), tree) for tree in given]
+    for i, tree in zip(positions, inputs, strict=True):
+        replaced[i] = tree
+    with keep_graphs(), differentiating(outer | {*leaves(inputs)}):
+        y = map_leaves(as_one_node, f(*replaced, **keywords))
+    if not outer and any(isinstance(x, Node) for x in leaves(given)):
+        refuse_mixed(f, leaves(y))
     is_inner = any(isinstance(part, Node) and depends_on(part, outer) for part in leaves(y))
     return Call(f, given, inputs, y, dtype, is_inner)
+
+
+def name_function(f: Callable[..., Any]) -> str:
+    """Return the name of a function in messages."""
+    return getattr(f, "__name__", repr(f))
 
 
 @contextmanager
@@ -139,9 +163,27 @@ def differentiating(inputs: frozenset[Node]) -> Iterator[None]:
         INPUTS.reset(token)
 
 
-def depends_on(y: Node, inputs: frozenset[Node]) -> bool:
-    """Return whether y was computed from one of the nodes."""
-    return bool(inputs) and not inputs.isdisjoint(topological(y))
+def as_one_node(y: Any) -> Any:
+    """Return an array of Values, as `np.stack` returns, as an Array; anything else unchanged."""
+    if not holds_objects(y):
+        return y
+    from engine.arrays.mixed import join_operand
+
+    return join_operand(y)
+
+
+def refuse_mixed(f: Callable[..., Any], results: list[Any]) -> None:
+    """Raise TypeError for a graph of Values and Arrays, which `backward()` does not differentiate.
+
+    Given nodes stay in the graph of a derivative, while numbers are replaced by nodes of its own.
+    """
+    for y in results:
+        if isinstance(y, Node) and len({is_array(x) for x in topological(y)}) > 1:
+            raise TypeError(
+                f"{name_function(f)} combines Values with arrays, and was given nodes: Values and "
+                "Arrays do not mix; pass numbers in place of the nodes, or Arrays in place of the "
+                "Values"
+            )
 
 
 def dtype_of_numbers(arguments: list[Any]) -> Any:
@@ -178,7 +220,7 @@ def has_axes(x: Any) -> bool:
     return isinstance(x, numpy_type("ndarray")) or is_array_like(x)
 
 
-def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
+def constant_result(f: Callable[..., Any], y: Any, dtype: Any, expected: str) -> Node:
     """Return the node of a result that does not depend on the arguments.
 
     Raises TypeError for a result that is not a number, and for a bool: a slope of 0 would hide that
@@ -189,11 +231,7 @@ def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
             raise TypeError("a bool")
         return as_input(y, dtype)
     except TypeError:
-        name = getattr(f, "__name__", repr(f))
-        raise TypeError(
-            f"{name} must return a Value or an Array of one element, got {y!r}; return a "
-            "sum, or call it with nodes and differentiate its results with jacobian(ys, xs)"
-        ) from None
+        raise TypeError(f"{name_function(f)} must return {expected.format(got=repr(y))}") from None
 
 
 def to_plain(x: Any, like: Any = None) -> Any:

@@ -89,6 +89,8 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
     Raises a TypeError that names the row if its derivatives do not run on nodes.
     """
     op, inputs = node.op, node.inputs
+    if hasattr(op, "transpose"):  # a row between Values and Arrays
+        return op.transpose(node, g)
     try:
         if op._output_index is not None:
             return [Sent(inputs[0], None, inputs[0]._only(op._output_index, g))]
@@ -153,6 +155,8 @@ def push_forward(node: Any, tangents: Mapping[Node, Any]) -> Any:
     calculating Jacobian vector products").
     """
     op = node.op
+    if hasattr(op, "transpose"):
+        return op.forward(*[tangents.get(x, zeros_like(x)) for x in node.inputs])
     if op._output_index is not None:
         return tangents[node.inputs[0]][op._output_index]
     if op._has_several_outputs:

@@ -152,17 +152,12 @@ def derivative_of_function(
                 f"{name} of a function returns numbers, which cannot be differentiated again; nest "
                 "grad, jvp and vjp, whose results may be nodes"
             )
-        parts: Any = derive(result_as_nodes(call), call.inputs)
+        parts: Any = derive(call.nodes(), call.inputs)
         for _ in range(order if isinstance(indices, Integral) else 0):
             (parts,) = parts
         return parts
 
     return functools.update_wrapper(derivative, f, updated=())
-
-
-def result_as_nodes(call: Call) -> Any:
-    """Return the result of a function with nodes in place of numbers."""
-    return map_leaves(lambda y: y if isinstance(y, Node) else call.constant(y), call.result)
 
 
 def call_on_primals(name: str, f: Function, primals: Any) -> Call:
@@ -180,6 +175,12 @@ def results_of(call: Call, trees: Any) -> Any:
     if call.nested:
         return trees
     return map_leaves(lambda y: to_plain(y.data if isinstance(y, Node) else y), trees)
+
+
+def products_for(call: Call, primals: Any, parts: Sequence[Any]) -> Any:
+    """Return products, one for each input, in the form of the list or tuple of arguments."""
+    products = call.in_form_of_arguments(parts)
+    return products if isinstance(primals, tuple) else list(products)
 
 
 @overload
@@ -217,10 +218,9 @@ def vjp(y: Any, xs: Any, v: Any = None, *, create_graph: bool = False) -> Any:
     check_given("vjp", "v", v)
     if is_function(y):
         call = call_on_primals("vjp", y, xs)
-        out = result_as_nodes(call)
+        out = call.nodes()
         parts = vjp(check_output(out), leaves(call.inputs), v, create_graph=call.nested)
-        gradients = call.in_form_of_arguments(parts)
-        return results_of(call, out), gradients if isinstance(xs, tuple) else list(gradients)
+        return results_of(call, out), products_for(call, xs, parts)
     inputs = check_inputs(xs)
     v = convert_direction(check_output(y), v)
     check_kinds([y], inputs)
@@ -260,7 +260,7 @@ def jvp(y: Any, xs: Any, vs: Any = None, *, create_graph: bool = False) -> Any:
     check_given("jvp", "vs", vs)
     if is_function(y):
         call = call_on_primals("jvp", y, xs)
-        out = result_as_nodes(call)
+        out = call.nodes()
         product = lambda y: jvp(y, call.inputs, vs, create_graph=call.nested)
         return results_of(call, out), map_leaves(lambda y: to_plain(product(y), 0.0), out)
     inputs = check_inputs(xs)
@@ -323,7 +323,10 @@ def jacobian(ys: Any, xs: Any = None, *, argnums: Any = None) -> Any:
     inputs, outputs = check_inputs(xs), [check_output(y) for y in leaves(ys)]
     check_kinds(outputs, inputs)
     blocks = [jacobian_blocks(y, inputs) for y in outputs]
-    if not (is_flat(ys) and is_flat(xs) and all(isinstance(x, Value) for x in (*outputs, *inputs))):
+    are_numbers = all(isinstance(x, Value) for x in inputs) and not any(
+        np.ndim(block) for row in blocks for block in row
+    )
+    if not (is_flat(ys) and is_flat(xs) and are_numbers):
         return restore_form(ys, [restore_form(xs, row) for row in blocks])
     matrix = np.array(blocks).reshape(len(outputs), len(inputs))
     rows = matrix if isinstance(ys, list | tuple) else matrix[0]
@@ -385,23 +388,37 @@ def hessian_rows(y: Node, trees: list[Any]) -> tuple[Any, ...]:
 
 
 @overload
+def hvp(y: Function, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]: ...
+@overload
 def hvp(y: Node, xs: Node[DataT], vs: "ArrayLike") -> DataT: ...
 @overload
 def hvp(y: Node, xs: Sequence[Node[DataT]], vs: "ArrayLike") -> list[DataT]: ...
+@overload
+def hvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any: ...
 @answer_keywords
 @keep_graphs()
-def hvp(y: Node, xs: Tree, vs: Any = None, *, create_graph: bool = False) -> Any:
+def hvp(y: Any, xs: Any, vs: Any = None, *, create_graph: bool = False) -> Any:
     """Return the Hessian of a scalar y times a direction, by differentiating grad(y, xs) · vs.
 
     This takes a few passes and does not compute the Hessian (Pearlmutter 1994, "Fast exact
     multiplication by the Hessian"). `vs` has a direction for each x, as for `jvp`. The result is a
     graph with `create_graph`, or if a direction is a node.
 
+    `hvp(f, primals, vs)` of a function f, a list of its arguments and a list of directions returns
+    the value of f and a product for each argument, as `vjp` does.
+
     >>> x, y = Value(3.0), Value(2.0)
     >>> hvp(x * x * y, [x, y], [1.0, 10.0])
     [64.0, 6.0]
+    >>> hvp(lambda x, y: x * x * y, (3.0, 2.0), (1.0, 10.0))
+    (18.0, (64.0, 6.0))
     """
     check_given("hvp", "vs", vs)
+    if is_function(y):
+        call = call_on_primals("hvp", y, xs)
+        out = call.node()
+        parts = leaves(hvp(out, call.inputs, vs, create_graph=call.nested))
+        return results_of(call, out), products_for(call, xs, parts)
     y, inputs = check_scalar(y), check_inputs(xs)
     check_kinds([y], inputs)
     vs = directions_as_data("hvp", xs, vs)

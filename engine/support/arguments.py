@@ -166,21 +166,13 @@ def check_real(x: Any) -> float:
             return float(x)
         except OverflowError:
             return math.inf if x >= 0 else -math.inf
-    is_array = is_array_like(x) or isinstance(x, numpy_type("ndarray"))
-    error = SeveralNumbers if is_array else TypeError
-    raise error(f"a Value holds one real number, got {describe_object(x)}")
+    raise TypeError(f"a Value holds one real number, got {describe_object(x)}")
 
 
 class MaskedElements(TypeError):
     """The error for a masked array, whose masked numbers would be used."""
 
     __module__ = "stepgrad"
-
-
-class SeveralNumbers(TypeError):
-    """The error for an array in place of one number."""
-
-    __module__ = "stepgrad"  # tracebacks show the public name
 
 
 def format_count(n: int, noun: str) -> str:

@@ -198,11 +198,14 @@ for predictions, targets, error, *words in [
     ([[]], [0], ValueError, "at least one logit", "none"),
     (np.ones((2, 1)), np.ones((2, 2)), ValueError, "(samples, 1)", "(2, 1) and (2, 2)"),
     (np.ones((2, 3)), [0], ValueError, "(samples, classes)", "(2, 3) and (1,)"),
-    (A, A, ValueError, "(samples, classes)", "(2, 2) and (2, 2)"),
+    (A, A, ValueError, "class probabilities whose sum is 1", "[1.0, 2.0] for sample 0"),
+    ([1.0] * 2, [0, -1], ValueError, "labels 0 and 1, or -1 and 1", "both -1 and 0"),
     (np.array([1j]), [1], TypeError, "predictions must be real numbers", "complex128"),
     (np.array(["a"]), [1], TypeError, "predictions must be real numbers", "<U1"),
 ]:
     on.call(partial(accuracy, predictions, targets), error, *words)
+for metric, predictions in [(accuracy, [1.0]), (accuracy, np.ones((1, 2))), (confusion_matrix, np.ones((1, 2)))]:
+    About(f"nn.{metric.__name__}").values([0.5, "a", [0]], lambda v, f=metric, p=predictions: f(p, [1], ignore_index=v), ValueError, "ignore_index must be an int or None")
 
 # ------------------------------------------------------------------------------------ predictions
 
