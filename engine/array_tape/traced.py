@@ -51,9 +51,16 @@ from engine.node import Node
 
 REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
               "all": np.logical_and, "any": np.logical_or}  # fmt: skip
+VIEWS = {  # functions that may return a view, which does not depend on the numbers of the array
+    "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_to", "diagonal", "dsplit",
+    "expand_dims", "flip", "fliplr", "flipud", "getitem", "hsplit", "matrix_transpose", "moveaxis",
+    "permute_dims", "ravel", "real", "reshape", "rollaxis", "rot90", "sliding_window_view", "split",
+    "squeeze", "swapaxes", "transpose", "unstack", "view", "vsplit",
+}  # fmt: skip
 READ_ONLY = re.compile("read-only|output array is not acceptable")  # the errors of NumPy
 METHODS = {  # of NumPy arrays, which do not change the array
-    "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "compress", "conj", "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "flatten", "mean", "nonzero",
+    "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "compress", "conj",
+    "conjugate", "copy", "cumprod", "cumsum", "diagonal", "dot", "flatten", "mean", "nonzero",
     "ravel", "repeat", "reshape", "round", "searchsorted", "squeeze", "std", "swapaxes", "take",
     "trace", "transpose", "var", "view",
 }  # fmt: skip
@@ -82,6 +89,7 @@ class Traced(Conversions, NDArrayOperatorsMixin):
     size = property(lambda self: np.size(self.value))
     dtype = property(lambda self: self.value.dtype)  # a number of Python has none
     T = property(lambda self: self.transpose())
+    mT = property(lambda self: self.swapaxes(-1, -2))
     real = property(lambda self: self._trace.call(np.real, (self,), {}))
     flat = property(lambda self: np.array(self.ravel().tolist(), self.dtype).flat)
 
@@ -313,15 +321,17 @@ class ArrayTrace:
         value = self.run(f, args, settings)
         if isinstance(value, tuple | list):
             parts = [
-                self.call((lambda *a, i=i, **s: f(*a, **s)[i]), args, settings)
+                self.call(wraps(f)(lambda *a, i=i, **s: f(*a, **s)[i]), args, settings)
                 for i in range(len(value))
             ]
-            return type(value)(parts)
+            return getattr(value, "_make", type(value))(parts)  # a named tuple, a tuple or a list
         operands = list(find_traced((args, settings)))
-        if len(operands) == 1 and shares_memory(value, operands[0].value):
-            operands[0].viewed = True
-            return self.emit(VIEW, name, f, args, settings)
-        return self.emit(CALL, name, f, args, settings)
+        viewed = [x for x in operands if shares_memory(value, x.value)]
+        is_view = viewed and name in VIEWS and len(operands) == 1 and args[0] is operands[0]
+        out = self.emit(VIEW if is_view else CALL, name, f, args, settings)
+        for x in viewed and [*viewed, out]:  # neither may change in place
+            x.viewed = True
+        return out
 
     def copy(self, x: Traced) -> Traced:
         """Return a result that nothing else refers to and that a step writes into an array."""
