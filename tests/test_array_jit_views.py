@@ -29,6 +29,7 @@ VIEWS = {  # of a matrix of 3 rows and 3 columns
     },
     "einsum of lists": lambda x: np.einsum(x, [0, 1], [1, 0]),
     "ravel": np.ravel,
+    "ravel by name": lambda x: np.ravel(a=x),
     "ravel F": lambda x: np.ravel(x, "F"),
     "reshape": lambda x: np.reshape(x, (3, 3)),
     "reshape F": lambda x: np.reshape(x, (9,), order="F"),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.array_tape.conversions import explain_refusal
-from engine.array_tape.steps import CALL, GUARD, ArrayStep, layout_of, unwrap
+from engine.array_tape.steps import CALL, GUARD, ArrayStep, find_traced, layout_of, unwrap
 from engine.array_tape.traced import ArrayTrace, Traced
 from engine.arrays.arithmetic import run
 from engine.arrays.array import Array
@@ -144,7 +144,7 @@ class ArrayRecording(Hook):
         op: Any = node.op
         args = self._trace_inputs(node)
         settings = self._trace_settings(op.settings) if isinstance(op, ArrayOp) else {}
-        if not any(isinstance(x, Traced) for x in (*args, *map(first_traced, settings.values()))):
+        if next(find_traced((args, settings)), None) is None:
             return
         dtype, count = node._dx[0].dtype, len(self.trace.steps)
         is_users = not isinstance(op, ArrayOp) and op not in BUILT_IN
@@ -289,13 +289,6 @@ def record(
 def is_recording_arrays() -> bool:
     """Return whether a function of Arrays is being recorded."""
     return hooks.observed and any(isinstance(hook, ArrayRecording) for hook in hooks.active())
-
-
-def first_traced(x: Any) -> Any:
-    """Return a traced array in a setting, or None."""
-    if isinstance(x, tuple | list):
-        return next(filter(None, map(first_traced, x)), None)
-    return x if isinstance(x, Traced) else None
 
 
 def has_bits(x: Any, data: np.ndarray) -> bool:

@@ -153,15 +153,6 @@ def key_of(x: Any) -> Any:
     return object, id(x)  # the step keeps it alive
 
 
-def check_unchanged(args: Any) -> None:
-    """Raise TypeError for an array that an operator has changed in place."""
-    if any(x.changed for x in find_traced(args)):
-        raise TypeError(
-            "an array was changed in place under jit, and is used again by another name; write "
-            "x = x + y in place of x += y"
-        )
-
-
 def is_number(x: Any) -> bool:
     """Return whether `x` is a number of Python."""
     return type(x) in (float, int, bool)

@@ -327,7 +327,9 @@ class ArrayTrace:
             return getattr(value, "_make", type(value))(parts)  # a named tuple, a tuple or a list
         operands = list(find_traced((args, settings)))
         viewed = [x for x in operands if shares_memory(value, x.value)]
-        is_view = viewed and name in VIEWS and len(operands) == 1 and args[0] is operands[0]
+        is_view = (
+            viewed and name in VIEWS and args and len(operands) == 1 and args[0] is operands[0]
+        )
         out = self.emit(VIEW if is_view else CALL, name, f, args, settings)
         for x in viewed and [*viewed, out]:  # neither may change in place
             x.viewed = True
