@@ -93,6 +93,8 @@ def operator_method(name: str, f: Callable[..., Any], swap: bool) -> Callable[..
     def method(self: Any, *others: Any) -> Any:
         if any(isinstance(x, np.ndarray | np.generic) or is_node(x) for x in others):
             return getattr(super(NumberOperators, self), name)(*others)
+        if not all(isinstance(x, int | float | complex) for x in others):
+            return NotImplemented  # the method of the other operand computes with this number
         args = (*others, self) if swap else (self, *others)
         return self._trace.emit(CALL, f.__name__, f, args)
 
