@@ -269,7 +269,7 @@ class ArrayTrace:
         if is_number(value):
             kind, f = NUMBER, f if kind == NUMBER else OnNumbers(f, type(value))
             out: Traced = TracedNumber(self, value)
-        elif isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fiubc":
+        elif isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fiubcO":
             out = Traced(self, np.asarray(value), isinstance(value, np.generic))
         else:
             self.add_guard(f, args, settings)
