@@ -91,7 +91,7 @@ def operator_method(name: str, f: Callable[..., Any], swap: bool) -> Callable[..
     """Return a method that computes with numbers of Python; NumPy computes with its own objects."""
 
     def method(self: Any, *others: Any) -> Any:
-        if any(isinstance(x, np.ndarray | np.generic) or is_node(x) for x in others):
+        if any(isinstance(x, np.ndarray | np.generic) or overrides_ufuncs(x) for x in others):
             return getattr(super(NumberOperators, self), name)(*others)
         if not all(isinstance(x, int | float | complex) for x in others):
             return NotImplemented  # the method of the other operand computes with this number
@@ -101,7 +101,7 @@ def operator_method(name: str, f: Callable[..., Any], swap: bool) -> Callable[..
     return method
 
 
-def is_node(x: Any) -> bool:
+def overrides_ufuncs(x: Any) -> bool:
     """Return whether NumPy's functions leave an object to its own methods."""
     return hasattr(x, "__array_ufunc__") and not isinstance(x, NumberOperators)
 
