@@ -68,7 +68,7 @@ class Conversions(TracedArray):
         return self.value[()] if self.scalar else self.value
 
 
-def conversion_method(f: Callable[[Any], Any]) -> Callable[[Conversions], Any]:
+def guard_method(f: Callable[[Any], Any]) -> Callable[[Conversions], Any]:
     return lambda self: self._convert(f)
 
 
@@ -78,7 +78,7 @@ for _name, _convert in (
     ("__ceil__", math.ceil), ("__str__", str), ("__repr__", repr),
     ("item", operator.methodcaller("item")), ("tolist", operator.methodcaller("tolist")),
 ):  # fmt: skip
-    setattr(Conversions, _name, conversion_method(_convert))
+    setattr(Conversions, _name, guard_method(_convert))
 
 
 class NumberOperators:

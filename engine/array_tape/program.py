@@ -35,7 +35,7 @@ from engine.array_tape.steps import (
     TracedArray,
     find_traced,
     map_traced,
-    outcome_of,
+    describe_outcome,
 )
 from engine.array_tape.traced import Traced
 
@@ -219,7 +219,7 @@ class ArrayProgram:
             if type(step.outcome) is bool:
                 return f"if {f}({', '.join(parts)}) is not {step.outcome}: return {place}"
             outcome = self.constant(step.outcome, "outcome")
-            of = self.constant(outcome_of, "outcome_of")
+            of = self.constant(describe_outcome, "describe_outcome")
             return f"if {of}({', '.join([f, *parts])}) != {outcome}: return {place}"
         if step.kind in (VIEW, NUMBER):
             self.names[step.out] = self.names.get(step.out, f"v{len(self.names)}")

@@ -248,15 +248,15 @@ def record_arrays(
     """
     recording = ArrayRecording(name)
     try:
-        return record(recording, f, make_arguments)
+        return record_passes(recording, f, make_arguments)
     finally:
         recording.trace.is_open = False
 
 
-def record(
+def record_passes(
     recording: ArrayRecording, f: Callable[..., Any], make_arguments: Callable[..., Any]
 ) -> RecordedArrays:
-    """Call a function, and record its backward pass."""
+    """Record both passes of a function."""
     # Under another `no_grad`, too: the graph is needed for the backward pass.
     with keep_graphs(), recording:
         args, kwargs = make_arguments(recording)

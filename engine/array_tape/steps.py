@@ -129,7 +129,7 @@ def as_scalar(x: Any) -> Any:
     return x[()] if isinstance(x, np.ndarray) else x
 
 
-def outcome_of(f: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+def describe_outcome(f: Callable[..., Any], *args: Any, **settings: Any) -> Any:
     """Return the result of a guard: a bool, or the text of another result or of an error."""
     try:
         result = f(*args, **settings)

@@ -41,7 +41,7 @@ from engine.array_tape.steps import (
     find_traced,
     is_number,
     key_of,
-    outcome_of,
+    describe_outcome,
     shares_memory,
     unwrap,
 )
@@ -367,7 +367,7 @@ class ArrayTrace:
         self, f: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]
     ) -> None:
         """Record that the result or the error of a function must be the same in each replay."""
-        outcome = outcome_of(f, *unwrap(args), **unwrap(settings))
+        outcome = describe_outcome(f, *unwrap(args), **unwrap(settings))
         name = getattr(f, "__name__", "guard")
         self.steps.append(ArrayStep(GUARD, name, f, args, settings, None, outcome))
 
