@@ -33,9 +33,9 @@ from engine.array_tape.steps import (
     ArrayStep,
     Cast,
     TracedArray,
+    describe_outcome,
     find_traced,
     map_traced,
-    describe_outcome,
 )
 from engine.array_tape.traced import Traced
 

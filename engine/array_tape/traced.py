@@ -38,10 +38,10 @@ from engine.array_tape.steps import (
     Cast,
     OnNumbers,
     as_scalar,
+    describe_outcome,
     find_traced,
     is_number,
     key_of,
-    describe_outcome,
     shares_memory,
     unwrap,
 )
