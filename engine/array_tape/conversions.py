@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.steps import CALL, TracedArray
-from engine.support.frames import describe_failure
+from engine.support.frames import find_call
 
 # The messages of functions that accept a float or an array, but no object that behaves like one.
 REFUSED = re.compile(r"\bTraced(Number)?\b|\b(type|or) float(64)?\b")
@@ -27,7 +27,7 @@ def explain_refusal(problem: BaseException | None) -> None:
             "functions written in C; pass float(x), which is compared in each replay"
         )
     if type(problem) is TypeError and (remedy or "under jit" in text):
-        raise TypeError(f"{describe_failure(problem)}{remedy}") from problem
+        raise TypeError(f"{find_call(problem)}{remedy}") from problem
 
 
 class Conversions(TracedArray):
