@@ -89,7 +89,7 @@ class ArrayArguments:
         if isinstance(x, Array) and x not in self.kept:
             return stand_in(x, recording)
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
-            return recording.trace.add_input(np.asarray(x))
+            return recording.trace.add_input(np.asarray(x), scalar=True)
         return x
 
 

@@ -69,12 +69,24 @@ class ArrayReplay:
             restore_threads()
 
     def forward(self, call: "ArrayCall", first: bool) -> bool:
-        """Run the forward pass; return whether the program fits the numbers."""
-        self.current = None
+        """Run the forward pass; return whether the program fits the numbers.
+
+        If a step raises an error, the program does not: the function may handle the error.
+        """
         states = [x.state for x in self.generators] if self.generators else []
-        if self.run(self.program.forward, first, *call.inputs) is not None:
+        try:
+            fits = self.compute_forward(call, first)
+        except Exception:
+            fits = False
+        if not fits:
             for x, state in zip(self.generators, states, strict=True):
                 x.state = state
+        return fits
+
+    def compute_forward(self, call: "ArrayCall", first: bool) -> bool:
+        """Run the forward pass; return whether all outcomes are those of the recording."""
+        self.current = None
+        if self.run(self.program.forward, first, *call.inputs) is not None:
             return False
         self.current = ref(call)
         return True
@@ -84,7 +96,7 @@ class ArrayReplay:
         for array, drawn in self.program.draws:
             np.copyto(array, drawn)
         self.program.draws.clear()
-        if not self.forward(call, first=False):
+        if not self.compute_forward(call, first=False):
             raise RuntimeError(
                 "a replay of the recorded call makes another decision from the same numbers; does "
                 "the function depend on something that is not an argument, a parameter or a leaf?"
@@ -120,7 +132,7 @@ class ArrayReplay:
                     "the random numbers of this call were replaced by those of another call or of "
                     "an earlier backward(); call backward() once, before the next call"
                 )
-            self.forward(call, first=False)
+            self.compute_forward(call, first=False)
         assert self.program.seed is not None
         np.copyto(self.program.seed, g)
         self.gradients = [flat if flat.is_free() else flat.like() for flat in self.gradients]

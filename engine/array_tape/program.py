@@ -33,6 +33,7 @@ from engine.array_tape.steps import (
     ArrayStep,
     Cast,
     TracedArray,
+    describe_outcome,
     find_traced,
     map_traced,
 )
@@ -216,9 +217,10 @@ class ArrayProgram:
         f = self.constant(step.f, step.name)
         if step.kind == GUARD:
             if type(step.outcome) is bool:
-                return f"if {f}({parts[0]}) is not {step.outcome}: return {place}"
-            outcome = self.constant(repr(step.outcome), "outcome")
-            return f"if repr({f}({parts[0]})) != {outcome}: return {place}"
+                return f"if {f}({', '.join(parts)}) is not {step.outcome}: return {place}"
+            outcome = self.constant(step.outcome, "outcome")
+            of = self.constant(describe_outcome, "describe_outcome")
+            return f"if {of}({', '.join([f, *parts])}) != {outcome}: return {place}"
         if step.kind in (VIEW, NUMBER):
             self.names[step.out] = self.names.get(step.out, f"v{len(self.names)}")
             return f"{self.names[step.out]} = {f}({', '.join(parts)})"
@@ -308,7 +310,7 @@ def find_constants(steps: Iterable[ArrayStep]) -> list[TracedArray]:
         if step.kind == ELEMENTWISE:
             for x in step.args:
                 if type(x) is np.ndarray and x.ndim and id(x) not in constants:
-                    constants[id(x)] = Traced(next(find_traced(step.args)).trace, x)
+                    constants[id(x)] = Traced(next(find_traced(step.args))._trace, x)
             step.args = tuple([constants.get(id(x), x) for x in step.args])
     return [*constants.values()]
 

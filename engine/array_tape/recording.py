@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.array_tape.steps import CALL, GUARD, ArrayStep, layout_of, unwrap
+from engine.array_tape.conversions import explain_refusal
+from engine.array_tape.steps import CALL, GUARD, ArrayStep, find_traced, layout_of, unwrap
 from engine.array_tape.traced import ArrayTrace, Traced
 from engine.arrays.arithmetic import run
 from engine.arrays.array import Array
@@ -74,7 +75,9 @@ class ArrayRecording(Hook):
 
     def _read_array(self, node: Array) -> Any:
         traced = self._trace_data(node)
-        return node._data if traced is None else traced
+        if traced is None:
+            return node._data
+        return traced[...] if traced.scalar else traced  # the data of a node is an array
 
     _read_settings = staticmethod(unwrap)
 
@@ -88,6 +91,10 @@ class ArrayRecording(Hook):
         outcome = f()
         self.conditions.append((f, outcome))
         return outcome
+
+    def __exit__(self, *failure: Any) -> None:
+        super().__exit__(*failure)
+        explain_refusal(failure[1] if failure else None)
 
     def _backward(self, root: Any) -> None:
         raise TypeError(
@@ -137,7 +144,7 @@ class ArrayRecording(Hook):
         op: Any = node.op
         args = self._trace_inputs(node)
         settings = self._trace_settings(op.settings) if isinstance(op, ArrayOp) else {}
-        if not any(isinstance(x, Traced) for x in (*args, *map(first_traced, settings.values()))):
+        if next(find_traced((args, settings)), None) is None:
             return
         dtype, count = node._dx[0].dtype, len(self.trace.steps)
         is_users = not isinstance(op, ArrayOp) and op not in BUILT_IN
@@ -226,7 +233,7 @@ class RecordedArrays(NamedTuple):
         for step in self.steps:
             step.out, step.args, step.settings = None, (), {}
         for x in (*self.arguments, *self.leaves.values()):
-            x.trace.clear()
+            x._trace.clear()
 
 
 def record_arrays(
@@ -240,6 +247,16 @@ def record_arrays(
     not draw again.
     """
     recording = ArrayRecording(name)
+    try:
+        return record_passes(recording, f, make_arguments)
+    finally:
+        recording.trace.is_open = False
+
+
+def record_passes(
+    recording: ArrayRecording, f: Callable[..., Any], make_arguments: Callable[..., Any]
+) -> RecordedArrays:
+    """Record both passes of a function."""
     # Under another `no_grad`, too: the graph is needed for the backward pass.
     with keep_graphs(), recording:
         args, kwargs = make_arguments(recording)
@@ -251,7 +268,7 @@ def record_arrays(
                 "jit expects a function that returns an Array or several Arrays, got "
                 f"{describe_result(returned)}"
             )
-        outputs = [recording._read_array(x) for x in roots]
+        outputs = [x._data if (of := recording._trace_data(x)) is None else of for x in roots]
         copy = lambda x: recording.trace.copy(x) if isinstance(x, Traced) else x
         ends = [copy(x) for x in outputs]
         assigned = {leaf: copy(x) for leaf, x in recording.assigned.items()}
@@ -272,13 +289,6 @@ def record_arrays(
 def is_recording_arrays() -> bool:
     """Return whether a function of Arrays is being recorded."""
     return hooks.observed and any(isinstance(hook, ArrayRecording) for hook in hooks.active())
-
-
-def first_traced(x: Any) -> Any:
-    """Return a traced array in a setting, or None."""
-    if isinstance(x, tuple | list):
-        return next(filter(None, map(first_traced, x)), None)
-    return x if isinstance(x, Traced) else None
 
 
 def has_bits(x: Any, data: np.ndarray) -> bool:

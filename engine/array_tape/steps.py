@@ -17,15 +17,17 @@ EACH_CALL = "each call"  # has an effect, such as drawing random numbers
 class TracedArray:
     """The base class of traced arrays (see `engine.array_tape.traced`)."""
 
-    __slots__ = ("changed", "step", "trace", "value", "viewed")
+    # `trace` is a method of arrays.
+    __slots__ = ("_trace", "changed", "scalar", "step", "value", "viewed")
     value: Any
+    scalar: bool
     step: "ArrayStep | None"
     changed: bool
     viewed: bool
     shape: tuple[int, ...]
     size: int
     ndim: int
-    trace: Any
+    _trace: Any
     dtype: np.dtype
 
 
@@ -73,13 +75,19 @@ class Cast:
 
 
 class OnNumbers:
-    """A function of NumPy on numbers of Python."""
+    """A function of numbers of Python whose results have one type.
 
-    def __init__(self, f: Callable[..., Any]):
-        self.f = f
+    In a replay, another type raises TypeError: a negative number to the power 0.5 is complex.
+    """
+
+    def __init__(self, f: Callable[..., Any], kind: type):
+        self.f, self.kind = f, kind
 
     def __call__(self, *args: Any) -> Any:
-        return np.asarray(self.f(*args)).item()
+        out = self.f(*args)
+        if type(out) is not self.kind:
+            raise TypeError(f"expected {self.kind}, got {out!r}")
+        return out
 
 
 # ------------------------------------------------------------------------------------- arguments
@@ -116,8 +124,24 @@ def unwrap(x: Any) -> Any:
     return map_traced(lambda traced: traced.value, x)
 
 
+def as_scalar(x: Any) -> Any:
+    """Return the number in an array without axes."""
+    return x[()] if isinstance(x, np.ndarray) else x
+
+
+def describe_outcome(f: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+    """Return the result of a guard: a bool, or the text of another result or of an error."""
+    try:
+        result = f(*args, **settings)
+    except Exception as problem:
+        return repr(problem)
+    return result if type(result) is bool else repr(result)
+
+
 def key_of(x: Any) -> Any:
     """Return a hashable key that is equal for equal arguments."""
+    if isinstance(x, TracedArray):  # which the step keeps alive
+        return TracedArray, id(x)
     if isinstance(x, tuple | list):
         return (type(x), *map(key_of, x))
     if isinstance(x, slice):
@@ -127,15 +151,6 @@ def key_of(x: Any) -> Any:
     if isinstance(x, np.ufunc | BuiltinMethodType | MethodDescriptorType | Cast):
         return x  # `np.add.reduce` is another object each time
     return object, id(x)  # the step keeps it alive
-
-
-def check_unchanged(args: Any) -> None:
-    """Raise TypeError for an array that an operator has changed in place."""
-    if any(x.changed for x in find_traced(args)):
-        raise TypeError(
-            "an array was changed in place under jit, and is used again by another name; write "
-            "x = x + y in place of x += y"
-        )
 
 
 def is_number(x: Any) -> bool:

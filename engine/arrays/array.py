@@ -150,7 +150,7 @@ class Array(ArrayMethods):
             raise ValueError(
                 f"format {spec!r} expects one element, got {describe_array(self)}; format its .data"
             )
-        return format(self._data.item(), spec) if spec else repr(self)
+        return format(self.data.item(), spec) if spec else repr(self)
 
     def __setitem__(self, index: Any, x: Any) -> None:
         raise TypeError(

@@ -405,7 +405,7 @@ class ArrayMethods(Node[np.ndarray]):
                [3., 4.],
                [1., 2.]])
         """
-        places = np.asarray(indices)
+        places = indices if hasattr(indices, "dtype") else np.asarray(indices)
         if places.dtype.kind not in "iu" and places.size:
             raise TypeError(f"take expects integers as indices, got {indices!r}")
         index = places.astype(int) if places.ndim else int(places)
