@@ -18,7 +18,9 @@ from engine import (
     Array,
     GradientWarning,
     Table,
+    Tape,
     Value,
+    check_gradients,
     dot,
     grad,
     hessian,
@@ -30,6 +32,9 @@ from engine import (
     softmax,
     take,
     total,
+    value_and_grad,
+    vjp,
+    walk,
     where,
 )
 from nn import MLP, data, fit, optim
@@ -58,6 +63,73 @@ def test_a_result_is_not_differentiated_by_values(differentiate):
     y = jit(lambda x: w * w * x)(2.0)
     with pytest.raises(TypeError, match=r"Values and Arrays do not mix.* parameters\(\)"):
         differentiate(y, w)
+
+
+def of_holder(x):
+    """Compute with a Value in an object, which jit takes for a parameter."""
+    return jit(lambda holder: holder.rng * holder.rng)(Holder(x))
+
+
+@pytest.mark.parametrize(
+    "differentiate",
+    [
+        lambda f, x: grad(f)(x.data),
+        lambda f, x: value_and_grad(f)(x.data)[1],
+        lambda f, x: grad(lambda v: f(v) * 2.0)(x.data) / 2.0,
+        lambda f, x: grad(f(x), x),
+        lambda f, x: grad(f(x) * f(x), [x])[0] / (2.0 * f(x).data),
+        lambda f, x: vjp(f(x), x, 10.0) / 10.0,
+        lambda f, x: vjp(f, [x.data], 1.0)[1][0],
+        lambda f, x: jacobian(f(x), x),
+        lambda f, x: jacobian(f)(x.data),
+        lambda f, x: grad(f.map([x, x]).sum(), x) / 2.0,
+        lambda f, x: next(iter(walk(f(x)))).sent[1].contribution,
+        lambda f, x: f(x).backward() or x.grad,
+        lambda f, x: (f(x) * 2.0).backward() or x.grad / 2.0,
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_arguments_are_inputs_of_the_result(differentiate, dtype):
+    """Every reader of the graph finds them."""
+    w = Value(5.0)
+    for f, slope in ((lambda x: x * x, 6.0), (lambda x: w * x * x + w, 30.0)):
+        assert differentiate(jit(f, dtype=dtype), Value(3.0)) == slope
+    assert check_gradients(jit(lambda x: w * x * x), at=[3.0]) < 1e-7
+
+
+def test_arguments_are_inputs_in_lists_and_batches():
+    w, xs = Value(5.0), [Value(3.0), Value(4.0)]
+    f = jit(lambda p, unused=0.0: [w * p["a"] * p["b"][0], p["a"].detach() * w])
+    value, slopes = value_and_grad(lambda p: f(p)[0])({"a": 3.0, "b": [4.0]})
+    assert (value, type(value), slopes) == (60.0, float, {"a": 20.0, "b": [15.0]})
+    y = f({"a": xs[0], "b": [xs[1]]}, Value(1.0))
+    assert [part.tolist() for part in jacobian(y, xs)] == [[20.0, 0.0], [15.0, 0.0]]
+    sums = jit(lambda xs: total([w * x * x for x in xs]))
+    y = sums.map([xs, [xs[0]], [2.0], [xs[1]], [xs[1], 1.0]])  # of three structures
+    assert grad((y * [1.0, 10.0, 100.0, 1000.0, 0.0]).sum(), xs) == [330.0, 40040.0]
+
+
+@pytest.mark.parametrize(
+    "differentiate",
+    [
+        lambda f, x: jvp(f(x), x, 1.0),
+        lambda f, x: jvp(f, [3.0], [1.0]),
+        lambda f, x: hessian(f)(3.0),
+        lambda f, x: hvp(f(x), x, 1.0),
+        lambda f, x: grad(f(x), x, create_graph=True),
+        lambda f, x: grad(grad(f))(3.0),
+        lambda f, x: grad(lambda v: f(v * 2.0))(3.0),
+        lambda f, x: grad(of_holder)(3.0),
+        lambda f, x: grad(lambda v: jit(lambda a: a * v)(2.0))(3.0),
+        lambda f, x: grad(jit(lambda a: a * a, static="a"))(3.0),
+        lambda f, x: grad(jit(lambda a: a * x)(Value(2.0)) * 2.0, [Value(1.0), x]),
+        lambda f, x: grad(Tape(x * x)(), [x]),
+    ],
+)
+def test_derivatives_that_jit_does_not_compute_are_errors(differentiate):
+    """They are never 0."""
+    with pytest.raises(TypeError, match=r"backward\(\) only|do not mix|whose graph would"):
+        differentiate(jit(lambda x: x * x), Value(3.0))
 
 
 def recordings(f):
@@ -983,9 +1055,8 @@ def test_backward_in_threads(in_threads):
         for _ in range(100):
             y = fast(float(i + 1))
             y._x[0]._grad = None
-            assert y.op.pull_parameters(np.ones(()), y._data, fast.flat.data).tolist() == [
-                4.0 * (i + 1)
-            ]
+            (gradient,) = y.op.pull_all(np.ones(()), fast.flat.data)
+            assert gradient.tolist() == [4.0 * (i + 1)]
 
     in_threads(work, 3)
 

@@ -271,9 +271,8 @@ class Array(ArrayMethods):
                 node._grad = node._zero
         self._receive(self._one())
         senders = [node for node in order if node.op is not None and not node.constant]
-        send = lambda node, g: node._contributions(g)
         with np.errstate(all="ignore"):
-            for _ in reverse_pass(reversed(senders), InGraph, send):
+            for _ in reverse_pass(reversed(senders), InGraph, send_quietly):
                 pass
 
     def _outdated(self, i: int) -> bool:
@@ -413,6 +412,11 @@ class ConstantArray(Array):
 
 Array._counterpart, ConstantArray._counterpart = ConstantArray, Array
 new = object.__new__
+
+
+def send_quietly(node: Array, g: np.ndarray) -> list[Sent]:
+    """Return the contributions of a node, within `np.errstate` of a whole pass."""
+    return node._contributions(g)
 
 
 def check_row(

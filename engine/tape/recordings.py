@@ -24,6 +24,7 @@ from engine.support.tables import align
 from engine.tape.arguments import REMEDY, Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, order_nodes
+from engine.tape.parameters import Parameters
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.traced_call import TracedCall
 from engine.tape.values import Leaves, assign_data, assign_gradients
@@ -72,7 +73,7 @@ class Jit:
         self._calls = itertools.count()
         self._changes = CHANGES[0]
         self._may_grow = True  # until `parameters` are passed to an optimizer
-        self._flat = Array(np.zeros(0, options.dtype), "flat")
+        self._flat = Parameters([], self._pool.parameters, dtype=options.dtype)
         self._add_parameters(parameters or [])
 
     # ------------------------------------------------------------------------------- parameters

@@ -155,6 +155,8 @@ class Replay:
         self.outputs: Any = int(outputs[0]) if nodes.single else outputs
         self.seeds: Any = int(seeds[0]) if nodes.single else seeds
         self.columns = self.machine.columns.astype(np.uint32)
+        places = self.machine.parameters + self.selections.inputs
+        self.sends_to_float = self.machine.receives[places:].tolist()
         self.templates = [
             getattr(x, "template", x.operator if isinstance(x, Branch) else "")
             for x in nodes.branches

@@ -19,6 +19,7 @@ from engine.node import Node
 from engine.support.arguments import check_flag, check_whole, format_count
 from engine.support.lazy import import_extra
 from engine.tape.flat_graph import collect_nodes, flatten_graph, order_nodes
+from engine.tape.parameters import Parameters
 from engine.tape.source import print_source
 from engine.tape.values import (
     Decisions,
@@ -128,7 +129,8 @@ class Tape:
         self.inputs, self.constants = nodes.inputs, nodes.constants
         self.nodes = graph.reached
         self.input_gradients: np.ndarray | None = None
-        self.flat = Array(np.zeros(len(nodes.parameters), dtype), "flat")
+        zeros = np.zeros(len(nodes.parameters))
+        self.flat: Array = Parameters(zeros, nodes.parameters, dtype=dtype)
         self.load()
         if self._decisions.all and (fast or dtype != np.float64):
             sample = np.array([[x._data for x in self.inputs]], dtype) if self.inputs else None
