@@ -1,8 +1,10 @@
 """`jit`: functions of Values are recorded once for each structure, and compute what Python computes."""
 
+import copy
 import gc
 import math
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -37,6 +39,7 @@ from engine import (
     walk,
     where,
 )
+from engine.graph import PENDING
 from nn import MLP, data, fit, optim
 from nn.transformer.scalar_layers import select_row
 
@@ -146,13 +149,13 @@ def check(f, parameters, calls, same_bits=True):
         expected = f(*args)
         outputs = expected if isinstance(expected, list) else [expected]
         total(outputs).backward() if len(outputs) > 1 else expected.backward()
+        gradients = [p.grad for p in parameters]
         fast.flat.grad = 0.0
         y = fast(*args)
         (y.sum() if isinstance(expected, list) else y).backward()
         assert repr(y.data.tolist()) == repr(
             [x.data for x in expected] if y.ndim else expected.data
         )
-        gradients = [p.grad for p in parameters]
         if same_bits:
             assert repr(fast.flat.grad.tolist()) == repr(gradients)
         else:
@@ -479,6 +482,133 @@ def test_sync_and_assignment():
     assert fast.flat.data.tolist() == [10.0, 1.0]
 
 
+def moved_by_hand(parameters, backward):
+    for p in parameters:
+        p.grad = 0
+    backward()
+    for p in parameters:
+        p.data -= 0.05 * p.grad
+
+
+def moved_by_an_optimizer(parameters, backward):
+    optimizer = optim.SGD(parameters, lr=0.05)
+    optimizer.zero_grad()
+    backward()
+    optimizer.step()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("step", [moved_by_hand, moved_by_an_optimizer])
+def test_values_are_trained_as_without_jit(step):
+    """Their gradients arrive without sync()."""
+    ends = []
+    for how in ("eager", "jit", "map", "tape", "node of a tape"):
+        model = MLP(2, [3, 1], "tanh", rng=0)
+        parameters = model.parameters()
+        f = lambda a, model=model: (model([a, 0.5]) - 0.3) ** 2
+        fast, tape = jit(f), Tape(f(Value(0.1)))
+        backward = {
+            "eager": lambda f=f: f(0.1).backward(),
+            "jit": lambda fast=fast: fast(0.1).backward(),
+            "map": lambda fast=fast: fast.map([0.1, 0.1]).mean().backward(),
+            "tape": lambda tape=tape: (tape.forward(), tape.backward()),
+            "node of a tape": lambda tape=tape: tape().backward(),
+        }[how]
+        for _ in range(20):
+            step(parameters, backward)
+        ends.append([p.data for p in parameters])
+    for end in ends[1:]:
+        np.testing.assert_allclose(end, ends[0], rtol=1e-13)
+    assert ends[0][0] != MLP(2, [3, 1], "tanh", rng=0).parameters()[0].data
+
+
+def test_values_and_flat_show_the_same_gradients():
+    """In any order of passes and assignments, as many functions and tapes as there are."""
+    rng = random.Random(0)
+    w, v = Value(2.0), Value(3.0)
+    one, other = jit(lambda x: w * v * x), jit(lambda x: (w + 1.0) * x)
+    one(1.0), other(1.0)
+    tape = Tape(v * 7.0)
+    arrays = [(one.flat, [0, 1]), (other.flat, [0]), (tape.flat, [1])]  # places in [w, v]
+    expected = [0.0, 0.0]
+
+    def add(a, b):
+        expected[0] += a
+        expected[1] += b
+
+    def assign(k, x):
+        expected[k] = x
+
+    steps = [
+        lambda: (one(1.0).backward(), add(3.0, 2.0)),
+        lambda: ((one(1.0) * 2.0).backward(), add(6.0, 4.0)),
+        lambda: (other.map([1.0, 1.0]).sum().backward(), add(2.0, 0.0)),
+        lambda: (tape().backward(), add(0.0, 7.0)),
+        lambda: (tape.forward(), tape.backward(), assign(1, 7.0)),
+        lambda: ((w * v).backward(), add(3.0, 2.0)),
+        lambda: ([*walk(w * v)], add(3.0, 2.0)),
+        lambda: (w.zero_grad(), assign(0, 0.0)),
+        lambda: (setattr(v, "grad", 5.0), assign(1, 5.0)),
+        lambda: (other.flat.zero_grad(), assign(0, 0.0)),
+        lambda: (setattr(one.flat, "grad", [1.0, 2.0]), assign(0, 1.0), assign(1, 2.0)),
+        lambda: (one.sync(), other.sync()),
+        lambda: jit(lambda x: w * x)(1.0).backward() or add(1.0, 0.0),  # freed at once
+    ]
+    reads = [lambda: [w.grad, v.grad]] + [
+        lambda array=array, places=places: [
+            *(array.grad.tolist()[places.index(k)] if k in places else expected[k] for k in (0, 1))
+        ]
+        for array, places in arrays
+    ]
+    for _ in range(500):
+        rng.choice(steps)()
+        if rng.random() < 0.5:
+            assert rng.choice(reads)() == expected
+    for read in reads:
+        assert read() == expected
+
+
+def test_gradients_are_exchanged_only_when_they_are_needed():
+    """A training of `flat` alone copies nothing; what is freed leaves nothing."""
+    w = Value(2.0)
+    fast, optimizer = jit(lambda x: w * x, [w]), None
+    for _ in range(3):
+        optimizer = optimizer or optim.SGD(fast.parameters(), lr=0.1)
+        optimizer.zero_grad()
+        fast(1.0).backward()
+        optimizer.step()
+        Value(1.0).grad = 3.0  # another Value
+        assert w._grad == 0.0
+    assert [*PENDING] == [id(fast.flat)]
+    flat = weakref.ref(fast.flat)
+    del fast, optimizer
+    gc.collect()
+    assert (flat(), PENDING, w.grad) == (None, {}, 1.0)
+
+
+def test_gradients_of_frozen_and_copied_parameters():
+    w, v = Value(2.0), Value(3.0)
+    fast = jit(lambda x: w * v * x, [w, v])
+    fast(1.0).backward()
+    w.requires_grad = False
+    assert (w.grad, v.grad, fast.flat.grad.tolist()) == (0.0, 2.0, [0.0, 2.0])
+    for twin in (copy.deepcopy(fast.flat), pickle.loads(pickle.dumps(fast.flat))):
+        assert (type(twin), twin.data.tolist(), twin.grad.tolist()) == (Array, [2, 3], [0, 2])
+        twin.grad = 9.0
+    assert v.grad == 2.0
+
+
+def test_a_step_of_values_that_keeps_old_gradients_warns():
+    w = Value(2.0)
+    fast = jit(lambda x: w * x, [w])
+    for again in (False, True):
+        fast(1.0).backward()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            w.data -= 0.1 * w.grad
+        assert len(caught) == again
+
+
 def test_several_results_of_one_recording_in_one_graph():
     w = Value(2.0)
     fast = jit(lambda x: w * w * x, [w])
@@ -672,6 +802,7 @@ def test_batches_have_the_same_bits_at_any_number_of_threads(count):
         assert y.data.tolist() == [f(*call).data for call in zip(*calls, strict=True)]
         y.mean().backward()
         gradients.append(fast.flat.grad.tolist())
+        fast.flat.zero_grad()  # and the gradients of the Values, which the functions share
     assert gradients[0] == gradients[1] == gradients[2]
     total([f(*call) for call in zip(*calls, strict=True)]).backward()
     slopes = [x.grad / count for x in (*w, *[x for row in rows for x in row])]

@@ -113,7 +113,8 @@ class Array(ArrayMethods):
     @property
     def grad(self) -> np.ndarray:
         """d root / d self, summed over the roots of all `backward()` calls; in data's shape."""
-        return np.zeros_like(self._data) if self._grad is None else self._grad
+        grad = self._grad
+        return np.zeros_like(self._data) if grad is None else grad
 
     @grad.setter
     def grad(self, grad: "ArrayLike") -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.arrays.array import Array
 from engine.arrays.rules import ArrayOp
-from engine.graph import Sent, observer
+from engine.graph import CHANGED, PENDING, Sent, observer
 from engine.tape.arguments import Arguments
 from engine.tape.replay import Replay
 from engine.value import Value
@@ -223,8 +223,8 @@ class Result(Array):
             observer.before_backward(self, [*self._x, self], self._grad is not None)
         self._grad = np.ones(data.shape, data.dtype) if data.ndim else np.array(1.0, data.dtype)
         gradients = row.pull_all(self._grad, then)
-        if flat._grad is None:
-            flat._grad = gradients[0]  # an array of its own, with the dtype of `flat`
+        if flat._grad is None and id(flat) in PENDING and flat._seen is CHANGED[0]:
+            flat._grad = gradients[0]  # an array of its own, after zero_grad()
         else:
             flat._receive(gradients[0])
         if row.inputs:
@@ -243,10 +243,10 @@ class Result(Array):
 Result.__name__ = "Array"  # in its repr
 
 
-def make_call_node(call: OneCall | Batch | Calls, flat: Array) -> Array:
-    """Return the node of a call."""
+def make_call_node(call: OneCall | Batch | Calls, flat: Array, outputs: np.ndarray) -> Array:
+    """Return the node of a call that has computed its outputs."""
     node = object.__new__(Result)
-    node._data, node.op, node._x, node._dx = call.compute(flat._data), call, (flat,), (flat._data,)
+    node._data, node.op, node._x, node._dx = outputs, call, (flat,), (flat._data,)
     node._grad = node._y = node._dy = None
     if call.inputs:
         node._x, node._dx = (flat, *call.inputs), (flat._data, *[x._data for x in call.inputs])

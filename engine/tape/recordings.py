@@ -27,7 +27,7 @@ from engine.tape.flat_graph import arrange_nodes, order_nodes
 from engine.tape.parameters import Parameters
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.traced_call import TracedCall
-from engine.tape.values import Leaves, assign_data, assign_gradients
+from engine.tape.values import Leaves, assign_data
 from engine.value import ASSIGNED, Value
 from engine.watch import hooks
 from engine.watch.branches import record_branches
@@ -44,9 +44,10 @@ MOST_OUTCOMES = 8  # recordings of one structure after which a warning names the
 class Jit:
     """A function of Values with its recordings, as returned by `jit`.
 
-    `flat` is one Array of all parameters, which the recordings share. An optimizer updates its
-    `.data`, and `sync()` copies data and gradients to the Values. Numbers that are assigned to the
-    Values are read at the next call.
+    `flat` is one Array of all parameters, which the recordings share. Its gradient is that of the
+    Values: either shows what a pass or an assignment has changed in the other. Numbers that are
+    assigned to the Values are read at the next call. Numbers that an optimizer assigns to `flat`
+    are not in the Values before `sync()`.
     """
 
     def __init__(
@@ -99,18 +100,14 @@ class Jit:
         return [self._flat]
 
     def _add_parameters(self, xs: Sequence[Value]) -> None:
-        """Append parameters with their numbers to `flat`."""
+        """Append parameters with their numbers and gradients to `flat`."""
         if xs and not self._may_grow:
             raise RuntimeError(
                 f"{self.__name__} reaches {xs[0]!r} only now, after an optimizer was made; pass "
                 "all parameters to jit"
             )
         self._pool.add_parameters(xs)
-        dtype = self._options.dtype
-        grown = Array([*self._flat.data, *[x._data for x in xs]], "flat", dtype=dtype)
-        gradients = [*self._flat.grad, *[x._grad for x in xs]]
-        # It stays the same node, because results of earlier calls refer to it.
-        self._flat._data, self._flat._grad = grown._data, np.array(gradients, dtype)
+        self._flat.append(xs)
         self._leaves.remember()
 
     def _prepare(self) -> None:
@@ -125,12 +122,12 @@ class Jit:
                 )
 
     def sync(self) -> None:
-        """Copy the numbers and gradients of `flat` to the Values of the parameters."""
+        """Copy the numbers of `flat` to the Values of the parameters, which share its gradient."""
         if self.enabled:
             with self._lock:
                 self._leaves.read(self._flat)
                 assign_data(self._pool.parameters, self._flat.data)
-                assign_gradients(self._pool.parameters, self._flat.grad)
+                self._flat.deliver()
                 self._leaves.remember()
 
     # ------------------------------------------------------------------------------------ calls
@@ -144,7 +141,7 @@ class Jit:
             if self._static:
                 args, kwargs = self._mark_static(args, kwargs)
             call = self._run(args, kwargs)
-            return make_call_node(call, self._flat)
+            return make_call_node(call, self._flat, call.outputs)
 
     def map(self, *arguments: Iterable[Any]) -> Any:
         """Call the function for each element, as `map` does; return all results in one Array.
@@ -176,7 +173,8 @@ class Jit:
             marked = [self._mark_static(args, {}) if self._static else (args, {}) for args in calls]
             parts = self._batch_rows(marked, rows) if is_matrix else self._group(marked)
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
-            return make_call_node(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
+            all_calls = parts[0][0] if one else Calls(parts, len(calls))
+            return make_call_node(all_calls, self._flat, all_calls.compute(self._flat._data))
 
     def _batch_rows(self, calls: Sequence[CallArguments], rows: np.ndarray) -> list[Part]:
         """Return calls in batches as `_group` does, if their arguments are the rows of a matrix."""

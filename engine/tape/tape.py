@@ -15,6 +15,7 @@ from engine.arrays.arguments import as_data, as_dtype
 from engine.arrays.array import Array
 from engine.arrays.in_place import set_compiler
 from engine.arrays.rules import ArrayOp
+from engine.graph import deliver
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole, format_count
 from engine.support.lazy import import_extra
@@ -25,7 +26,6 @@ from engine.tape.values import (
     Decisions,
     Leaves,
     assign_data,
-    assign_gradients,
     backpropagate,
     recompute,
 )
@@ -41,10 +41,10 @@ class Tape:
     """A graph of Values as compiled code, to evaluate and differentiate repeatedly.
 
     The tape has numbers of its own. `flat` is one Array of all parameters; an optimizer updates its
-    `.data`. `forward()` computes the outputs from it, `backward()` fills its `.grad`, and `sync()`
-    copies everything to the Values of the graph. Both passes give the same bits as the graph
-    (unless `fast` or float32 is chosen), on any number of threads. Use a tape in one thread at a
-    time.
+    `.data`. `forward()` computes the outputs from it, `backward()` fills its `.grad`, which the
+    Values of the parameters share, and `sync()` copies everything to the Values of the graph. Both
+    passes give the same bits as the graph (unless `fast` or float32 is chosen), on any number of
+    threads. Use a tape in one thread at a time.
 
     With inputs, the tape runs over a batch of samples. The outputs and the gradients of each sample
     have the same bits as the graph; `engine.tape.machine.Lanes` states the order in which gradients
@@ -130,7 +130,7 @@ class Tape:
         self.nodes = graph.reached
         self.input_gradients: np.ndarray | None = None
         zeros = np.zeros(len(nodes.parameters))
-        self.flat: Array = Parameters(zeros, nodes.parameters, dtype=dtype)
+        self.flat = Parameters(zeros, nodes.parameters, dtype=dtype)
         self.load()
         if self._decisions.all and (fast or dtype != np.float64):
             sample = np.array([[x._data for x in self.inputs]], dtype) if self.inputs else None
@@ -219,7 +219,7 @@ class Tape:
         The leaves take the numbers of the tape, and the inputs those of one sample of the last
         batch. The graph is recomputed, including local derivatives. After backward(), the gradients
         of all nodes, including leaves, are overwritten. If the graph no longer exists, only the
-        leaves are updated; their gradients only without inputs.
+        leaves are updated.
 
         Args:
             sample: A sample of the last batch.
@@ -238,6 +238,7 @@ class Tape:
         (Value(4.0), Value(16.0), 8.0)
         """
         self._read_assigned()
+        deliver()
         if not self.inputs and sample != 0:
             raise ValueError(f"this tape has no inputs, so sync() takes no sample, got {sample!r}")
         samples = None if self._replayed is None else self._replayed[1]
@@ -260,8 +261,7 @@ class Tape:
             if self._seeds is not None:
                 seeds = self._seeds[sample if self.inputs else 0].tolist()
                 backpropagate(order, zip(outputs, seeds, strict=True))
-        elif self._seeds is not None and not self.inputs:
-            assign_gradients(self._leaves.parameters, self.flat.grad)
+                self.flat.follow()
 
     def source(self) -> str:
         """Return the program as a Python function of the leaves, for reading.
