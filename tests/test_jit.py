@@ -609,6 +609,80 @@ def test_a_step_of_values_that_keeps_old_gradients_warns():
         assert len(caught) == again
 
 
+def without_graph(x):
+    with no_grad():
+        return x * x
+
+
+def frozen(x):
+    x.requires_grad = False
+    return x
+
+
+@pytest.mark.parametrize("parameters", [None, [Value(5.0)]])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda v, x=Value(3.0): (x * x).detach() * v,  # noqa: B008
+        lambda v, x=without_graph(Value(3.0)): x * v,  # noqa: B008
+        lambda v, x=Value(3.0): without_graph(x * v),  # noqa: B008
+        lambda v, x=frozen(Value(3.0)): x * v,  # noqa: B008
+        lambda v, x=frozen(Value(3.0)): Table([x, x])[1] * v,  # noqa: B008
+        lambda v: v * Value(3.0).detach(),
+    ],
+)
+def test_backward_of_a_constant_is_an_error(f, parameters):
+    """As it is without jit, and although `parameters` may contain Values."""
+    fast = jit(f, parameters)
+    several = jit(lambda vs: f(vs[0]), parameters)
+    for loss in (
+        fast(2.0),
+        fast(2.0) * 3.0,
+        fast.map([1.0, 2.0]).sum(),
+        several.map([[1.0], [1.0, 2.0]]).sum(),
+        Tape(lambda: f(2.0))(),
+    ):
+        with pytest.raises(ValueError, match="requires a gradient, got ConstantArray"):
+            loss.backward()
+
+
+def test_backward_of_a_tape_of_constants_is_an_error():
+    x, y, w = Value(3.0), Value(0.0), Value(5.0)
+    for tape in (
+        Tape((x * x).detach()),
+        Tape(x.detach() * 2.0, parameters=[w]),
+        Tape([x.detach() * 2.0, x.detach()]),
+        Tape(x.detach() * y, inputs=[y]),
+    ):
+        samples = ([[1.0], [2.0]],) if tape.inputs else ()
+        tape.forward(*samples)
+        with pytest.raises(ValueError, match="requires a gradient, got Tape"):
+            tape.backward()
+    tape = Tape(x.detach() * y, inputs=[y], input_gradients=True)
+    tape.forward([[1.0], [2.0]])
+    tape.backward()
+    assert tape.input_gradients.tolist() == [[3.0], [3.0]]
+    samples = Array([[1.0], [2.0]])
+    tape(samples).sum().backward()
+    assert samples.grad.tolist() == [[3.0], [3.0]]
+
+
+def test_rows_of_tables_are_parameters_or_constants():
+    """Whether a selected row requires a gradient depends on its table."""
+    w, v, c = Value(2.0), Value(3.0), Value(4.0)
+    c.requires_grad = False
+    for table, parameters, is_constant in (
+        ([w, v], None, False),
+        ([w, c], None, False),
+        ([c, c], None, True),
+        ([w, v], [Value(1.0)], True),
+        ([w, v], [v], False),
+    ):
+        rows = Table(table)
+        loss = jit(lambda i, rows=rows: rows[i] * 2.0, parameters)(0)
+        assert loss.constant == is_constant
+
+
 def test_several_results_of_one_recording_in_one_graph():
     w = Value(2.0)
     fast = jit(lambda x: w * w * x, [w])

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from engine.arrays.array import Array
+from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import ArrayOp
 from engine.graph import CHANGED, PENDING, Sent, observer
 from engine.tape.arguments import Arguments
@@ -43,6 +43,7 @@ class CallRow(ArrayOp):
     forward = property(lambda self: self.compute_at)
     partials = property(lambda self: (self.pull_input,))
     inputs: Any
+    trains: Any  # whether a parameter receives a gradient
     compute: Any
     pull_all: Any
     exchange_inputs: Any
@@ -68,6 +69,7 @@ class ReplayRow(CallRow):
 
     __slots__ = ("constants", "data", "floats", "inputs", "integers", "outputs", "places",
                  "replay", "selected")  # fmt: skip
+    trains = property(lambda self: self.replay.trains)
     data: np.ndarray | None  # the parameters of the last forward pass
     floats: np.ndarray
     places: Any
@@ -167,11 +169,12 @@ class Batch(ReplayRow):
 class Calls(CallRow):
     """Calls with different replays; each part is a OneCall or a Batch, with its places."""
 
-    __slots__ = ("count", "inputs", "parts")
+    __slots__ = ("count", "inputs", "parts", "trains")
 
     def __init__(self, parts: Sequence[tuple[OneCall | Batch, list[int]]], count: int):
         self.parts, self.count = parts, count
         self.inputs = [x for part, _ in parts for x in part.inputs]
+        self.trains = any(part.trains for part, _ in parts)
 
     def exchange_inputs(self, numbers: Sequence[float]) -> Sequence[float]:
         """Set the numbers of the inputs, and return those before."""
@@ -244,7 +247,9 @@ Result.__name__ = "Array"  # in its repr
 
 
 def make_call_node(call: OneCall | Batch | Calls, flat: Array, outputs: np.ndarray) -> Array:
-    """Return the node of a call that has computed its outputs."""
+    """Return the node of a call that has computed its outputs: a constant if nothing is trained."""
+    if not call.trains and not call.inputs:
+        return ConstantArray(outputs)
     node = object.__new__(Result)
     node._data, node.op, node._x, node._dx = outputs, call, (flat,), (flat._data,)
     node._grad = node._y = node._dy = None

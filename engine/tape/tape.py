@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from engine.arrays.arguments import as_data, as_dtype
-from engine.arrays.array import Array
+from engine.arrays.array import Array, ConstantArray
 from engine.arrays.in_place import set_compiler
 from engine.arrays.rules import ArrayOp
 from engine.graph import deliver
-from engine.node import Node
+from engine.node import Node, describe_constant
 from engine.support.arguments import check_flag, check_whole, format_count
 from engine.support.lazy import import_extra
 from engine.tape.flat_graph import collect_nodes, flatten_graph, order_nodes
@@ -117,6 +117,11 @@ class Tape:
         self._machine = load_machine("Tape")(
             graph, dtype, fast, threads, input_gradients, batched=bool(nodes.inputs)
         )
+        count = len(nodes.parameters)
+        # Whether a parameter, and an input, receives a gradient.
+        self._trains, self._moves = (
+            bool(receives.any()) for receives in np.split(self._machine.receives, [count])
+        )
         self._leaves = Leaves(nodes.parameters, nodes.constants)
         self._decisions = Decisions([nodes.branches[i] for i in self._machine.guards], dtype)
         self._outputs = [weakref.ref(output) for output in nodes.outputs]
@@ -177,9 +182,12 @@ class Tape:
 
         Raises:
             RuntimeError: There was no forward pass, or it raised an error.
+            ValueError: No gradient flows from the outputs, which are constants.
         """
         if self._replayed is None:
             raise RuntimeError("backward() requires a forward pass; call forward() first")
+        if not self._trains and not (self._finds_input_gradients and self._moves):
+            raise ValueError(f"backward {describe_constant(self)}")
         self.flat.grad = self._pull_back(gradient)
 
     def __call__(self, X: Array | ArrayLike | None = None) -> Array:
@@ -196,6 +204,8 @@ class Tape:
         self._read_assigned()
         samples = self._check_samples(X)
         args = [] if X is None else [X if isinstance(X, Array) else samples]
+        if not self._trains and not (self._moves and isinstance(X, Array) and not X.constant):
+            return ConstantArray(self._compute(self.flat.data, samples))
         return Array.apply(TAPE, self.flat, *args, tape=self)
 
     def load(self) -> None:
