@@ -97,7 +97,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     constant = False  # a constant does not require a gradient
     _zero: Any = 0.0  # the gradient before any contribution
     _counterpart: Any = None  # of the class of leaves, that of constants, and vice versa
-    _stands_for: Any = ()  # the Values whose numbers an Array of parameters holds
+    _stands_for: Any = None  # the Values whose numbers an Array of parameters holds
 
     if TYPE_CHECKING:  # supplied by each payload
         data: DataT

@@ -135,6 +135,31 @@ def test_derivatives_that_jit_does_not_compute_are_errors(differentiate):
         differentiate(jit(lambda x: x * x), Value(3.0))
 
 
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda y, w: y + 0.01 * w**2,
+        lambda y, w: 0.01 * w**2 + y,
+        lambda y, w: (y * 2.0).exp() - w,
+        lambda y, w: maximum(y, w),
+        lambda y, w: where(True, w, y),
+        lambda y, w: np.ones(2) * y * w,
+        lambda y, w: sum([w, y]),
+    ],
+)
+def test_a_value_beside_the_result_belongs_into_the_function(combine):
+    """Its .data would receive no gradient."""
+    w = Value(2.0)
+    match = r"jit or of a tape, because Values .* compute the whole loss in that function"
+    for y in (jit(lambda x: w * x)(3.0), jit(lambda x: x * x)(Value(3.0)), Tape(w * w)()):
+        with pytest.raises(TypeError, match=match):
+            combine(y, w)
+    with pytest.raises(TypeError, match=match):
+        grad(lambda x: jit(lambda x: x * x)(x) + x)(3.0)
+    with pytest.raises(TypeError, match=r"use its \.data for a constant without a gradient"):
+        Array([1.0, 2.0]) + w
+
+
 def recordings(f):
     """Return how many recordings a function has."""
     return sum(map(len, f._replays.values()))

@@ -36,6 +36,7 @@ from engine.node import Node
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
+from engine.support.arguments import COMPILED_RESULT, holds_values
 from engine.support.frames import describe_failure
 from engine.support.other_names import answer_keywords
 from engine.value import INPUTS, NO_GRADIENT
@@ -200,7 +201,11 @@ class Array(ArrayMethods):
             args = Node._join_values(args)
         if hooks.reading and (read := graph.observer.override("read_settings")):
             settings = read(settings)
-        inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
+        try:
+            inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
+        except TypeError:
+            check_no_values(args)
+            raise
         dtype = common_dtype(op, inputs)
         is_users = not isinstance(op, ArrayOp) and op not in BUILT_IN
         with np.errstate(all="ignore"):
@@ -413,6 +418,16 @@ class ConstantArray(Array):
 
 Array._counterpart, ConstantArray._counterpart = ConstantArray, Array
 new = object.__new__
+
+
+def check_no_values(args: tuple[Any, ...]) -> None:
+    """Raise TypeError for a Value beside the result of a function under `jit`, or of a tape."""
+    values = [x for x in args if isinstance(x, Node) and not isinstance(x, Array)]
+    for x in args if values else ():
+        if isinstance(x, Array) and holds_values(x):
+            raise TypeError(
+                f"{values[0]!r} cannot be combined with {describe_array(x)}, the {COMPILED_RESULT}"
+            )
 
 
 def send_quietly(node: Array, g: np.ndarray) -> list[Sent]:
