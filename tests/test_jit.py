@@ -160,6 +160,28 @@ def test_a_value_beside_the_result_belongs_into_the_function(combine):
         Array([1.0, 2.0]) + w
 
 
+def test_a_function_of_numbers_alone_is_an_error_that_says_so():
+    square, w = lambda x: x * x, Value(2.0)
+    for f, args in (
+        (lambda x: x**2 + 1, (3.0,)),
+        (lambda x: x**2 + 1, (3,)),
+        (lambda x: [x, 2.0 * x], (3.0,)),
+        (lambda x: x * 2.0, (np.ones(3),)),
+        (grad(square), (3.0,)),
+        (value_and_grad(square), (3.0,)),
+    ):
+        with pytest.raises(TypeError, match=r"no argument and no parameter of .* is a Value"):
+            jit(f)(*args)
+    with pytest.raises(TypeError, match=r"got one of objects; under jit"):
+        jit(value_and_grad(square))(np.ones(3))
+    assert jit(grad(square))(Value(3.0)).item() == 6.0
+    for f in (lambda x: (w * x).data, lambda x: float((w * x).data), lambda x: x * w.data):
+        with pytest.raises(TypeError, match=r"return the node, not its \.data"):
+            jit(f)(3.0)
+    with pytest.raises(TypeError, match=r"return the node, not its \.data"):
+        jit(lambda x: (x * x).data)(Value(3.0))
+
+
 def recordings(f):
     """Return how many recordings a function has."""
     return sum(map(len, f._replays.values()))

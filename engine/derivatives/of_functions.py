@@ -213,6 +213,12 @@ def as_input(x: Any, dtype: Any = None) -> Node:
         if not x.constant:
             return x * 1.0
         x = x.data
+    if getattr(getattr(x, "dtype", None), "kind", "") == "O":
+        raise TypeError(
+            "expected an array of numbers to differentiate with respect to, got one of objects; "
+            "under jit, an array argument contains the numbers of the recording: call grad without "
+            "jit, or on the function under jit, as in grad(jit(f)), with Values in place of numbers"
+        )
     if dtype is None and not has_axes(x):
         return Value(x)
     from engine.arrays.array import Array

@@ -9,8 +9,9 @@ import gc
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from inspect import Signature, signature
+from numbers import Real
 from types import MethodType
 from typing import Any, TypeAlias
 
@@ -21,9 +22,10 @@ from engine.node import Node
 from engine.support.arguments import describe_result
 from engine.support.freezing import CHANGES
 from engine.support.tables import align
+from engine.support.trees import leaves as leaves_of
 from engine.tape.arguments import REMEDY, Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
-from engine.tape.flat_graph import arrange_nodes, order_nodes
+from engine.tape.flat_graph import arrange_nodes, decided_nodes, order_nodes
 from engine.tape.parameters import Parameters
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.traced_call import TracedCall
@@ -353,9 +355,15 @@ class Jit:
         outputs: list[Any] = [root] if single else list(root)
         if not outputs or not all(isinstance(x, Value) for x in outputs):
             remedy = f"; {REMEDY}" if any(isinstance(x, Array) for x in outputs) else ""
+            got = f"{describe_result(root)}{remedy}"
+            if uses_no_nodes(root, branches, recording, recorder._new_leaves):
+                got = (
+                    f"{root!r}: no argument and no parameter of {self.__name__} is a Value, and of "
+                    f"numbers alone it, like grad, returns numbers; call it with Values, such as "
+                    "Value(3.0), or compute with parameters that are Values"
+                )
             raise TypeError(
-                f"jit expects a function that returns a Value or a list of Values, got "
-                f"{describe_result(root)}{remedy}"
+                f"jit expects a function that returns a Value or a list of Values, got {got}"
             )
         inputs = list_inputs(recording)
         if self._finds_parameters:
@@ -414,6 +422,23 @@ class Jit:
         count = sum(map(len, self._replays.values()))
         state = f"{count} recordings" if self.enabled else "off"
         return f"jit({self.__name__}, {len(self._pool.parameters):,} parameters, {state})"
+
+
+def uses_no_nodes(
+    root: Any, branches: Sequence[Any], recording: TracedCall, new: Container[Any]
+) -> bool:
+    """Return whether a result that is no node was computed from number arguments, and no Value.
+
+    `new` are the leaves that the function made.
+    """
+    numbers = root.ravel().tolist() if isinstance(root, np.ndarray) else leaves_of(root)
+    if not all(isinstance(x, Real) for x in numbers):
+        return False
+    recorded = [x.node for x in numbers if hasattr(x, "node")]
+    nodes = [*recorded, *[x for branch in branches for x in decided_nodes(branch)]]
+    leaves = [x for x in order_nodes(nodes) if x.op is None]
+    has_arguments = bool(recording.integers or recording.inputs)
+    return has_arguments and all(x.constant or x in new for x in [*recording.inputs, *leaves])
 
 
 def pair_arguments(columns: Sequence[Iterable[Any]]) -> list[tuple[Any, ...]]:
