@@ -645,6 +645,33 @@ def test_gradients_of_frozen_and_copied_parameters():
     assert v.grad == 2.0
 
 
+def test_functions_that_come_to_share_values_exchange_gradients():
+    w = Value(2.0)
+    one = jit(lambda x: w * x, [w])
+    one(1.0).backward()
+    other = jit(lambda x: w * x * 10.0, [w])
+    assert other.flat.grad.tolist() == [1.0]
+    other(1.0).backward()
+    assert one.flat.grad.tolist() == [11.0]
+    del other
+    gc.collect()
+    one.flat.zero_grad()
+    one(1.0).backward()
+    assert (one.flat.grad.tolist(), one.flat._sharing, w.grad) == ([1.0], [], 1.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tape_overwrites_the_gradients_of_its_values():
+    """So a step without zero_grad() uses no old gradient."""
+    w = Value(2.0)
+    tape = Tape(w * w)
+    for _ in range(3):
+        tape.forward()
+        tape.backward()
+        assert w.grad == 2.0 * w.data
+        w.data -= 0.1 * w.grad
+
+
 def test_a_step_of_values_that_keeps_old_gradients_warns():
     w = Value(2.0)
     fast = jit(lambda x: w * x, [w])

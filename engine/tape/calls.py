@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import ArrayOp
-from engine.graph import CHANGED, PENDING, Sent, observer
+from engine.graph import PENDING, Sent, observer
 from engine.tape.arguments import Arguments
 from engine.tape.replay import Replay
 from engine.value import Value
@@ -226,8 +226,8 @@ class Result(Array):
             observer.before_backward(self, [*self._x, self], self._grad is not None)
         self._grad = np.ones(data.shape, data.dtype) if data.ndim else np.array(1.0, data.dtype)
         gradients = row.pull_all(self._grad, then)
-        if flat._grad is None and id(flat) in PENDING and flat._seen is CHANGED[0]:
-            flat._grad = gradients[0]  # an array of its own, after zero_grad()
+        if flat._grad is None and id(flat) in PENDING:  # after zero_grad()
+            flat._grad = gradients[0]  # an array of its own
         else:
             flat._receive(gradients[0])
         if row.inputs:
