@@ -150,13 +150,13 @@ class Parameters(Array):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Copy and pickle a plain Array, which shares nothing with the Values."""
-        return make_array, (self._data.copy(), self.grad.copy(), self.label)
+        return make_plain_array, (self._data.copy(), self.grad.copy(), self.label)
 
 
 Parameters.__name__ = "Array"  # in its repr
 
 
-def make_array(data: np.ndarray, gradient: np.ndarray, label: str | None) -> Array:
+def make_plain_array(data: np.ndarray, gradient: np.ndarray, label: str | None) -> Array:
     """Return an Array with a gradient."""
     array = Array(data, label)
     array.grad = gradient
