@@ -36,7 +36,7 @@ from engine.node import Node
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
-from engine.support.arguments import COMPILED_RESULT, holds_values
+from engine.support.arguments import COMPILED_RESULT, depends_on_parameters
 from engine.support.frames import describe_failure
 from engine.support.other_names import answer_keywords
 from engine.value import INPUTS, NO_GRADIENT
@@ -424,7 +424,7 @@ def check_no_values(args: tuple[Any, ...]) -> None:
     """Raise TypeError for a Value beside the result of a function under `jit`, or of a tape."""
     values = [x for x in args if isinstance(x, Node) and not isinstance(x, Array)]
     for x in args if values else ():
-        if isinstance(x, Array) and holds_values(x):
+        if isinstance(x, Array) and depends_on_parameters(x):
             raise TypeError(
                 f"{values[0]!r} cannot be combined with {describe_array(x)}, the {COMPILED_RESULT}"
             )

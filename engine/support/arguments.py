@@ -241,7 +241,7 @@ COMPILED_RESULT = (
 )
 
 
-def holds_values(x: Any) -> bool:
+def depends_on_parameters(x: Any) -> bool:
     """Return whether a node is computed from the parameters of a function under jit or a tape."""
     return any(node._stands_for is not None for node in topological(x))
 
@@ -265,7 +265,7 @@ def describe_object(x: object) -> str:
         return f"a {type(x).__name__} of {len(x)}; make one Value per element"
     if is_node(x):
         remedy = "Values and Arrays do not mix" if hasattr(x, "shape") else "use its .data"
-        if hasattr(x, "shape") and holds_values(x):
+        if hasattr(x, "shape") and depends_on_parameters(x):
             return f"{x!r}, the {COMPILED_RESULT}"
         return f"{x!r}, which is already a node; {remedy}"
     return f"{x!r} of type {type(x).__name__}; convert it with float() first"
