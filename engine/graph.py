@@ -5,6 +5,20 @@ from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
+# Arrays of parameters share their gradients with Values (see `engine.tape.parameters`): weak
+# references, by id, to those whose Values have not received them; and an object, which is replaced
+# by None when the gradient of a Value changes in any other way.
+PENDING: dict[int, Any] = {}
+CHANGED: list[Any] = [None]
+
+
+def deliver(x: Any = None) -> None:
+    """Give Values their gradients from pending Arrays of parameters: all, or those of x alone."""
+    for reference in [*PENDING.values()]:
+        parameters = reference()
+        if parameters is not None and (x is None or x in parameters._places):
+            parameters.deliver()
+
 
 def topological(root: Any) -> list[Any]:
     """Return all nodes under `root`, each after its inputs; `root` is the last.
@@ -141,6 +155,9 @@ def backward(root: Any) -> None:
     if sys.implementation.name != "cpython":  # PyPy's floats lack the identity used below
         backward_of_mixed(root)
         return
+    if PENDING:
+        deliver()
+    CHANGED[0] = None
     order, again = visit_operations(root)
     observer.before_backward(root, order, again)
     root._grad += 1.0

@@ -97,6 +97,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     constant = False  # a constant does not require a gradient
     _zero: Any = 0.0  # the gradient before any contribution
     _counterpart: Any = None  # of the class of leaves, that of constants, and vice versa
+    _stands_for: Any = None  # the Values whose numbers an Array of parameters holds
 
     if TYPE_CHECKING:  # supplied by each payload
         data: DataT
@@ -292,10 +293,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
 
     def _is_constant(self) -> str:
         """Return the end of an error message for a function that requires a gradient."""
-        return (
-            f"expects a node that requires a gradient, got {self!r}; numbers, results of "
-            "detach(), results under no_grad() and results of constants alone do not"
-        )
+        return describe_constant(self)
 
     def __pos__(self) -> Self:
         return self
@@ -352,6 +350,14 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         from engine.support.copying import copy
 
         return copy(self)
+
+
+def describe_constant(x: object) -> str:
+    """Return the end of an error message for a function that requires a gradient."""
+    return (
+        f"expects a node that requires a gradient, got {x!r}; numbers, results of detach(), "
+        "results under no_grad() and results of constants alone do not"
+    )
 
 
 def is_data(x: object) -> bool:

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, overload
 
 from engine import arithmetic, graph, methods
-from engine.graph import Sent
+from engine.graph import CHANGED, PENDING, Sent, deliver
 from engine.node import Node
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, Op
 
@@ -103,13 +103,18 @@ class Value(Node[float]):
     @property
     def grad(self) -> float:
         """d root / d self, summed over calls of `backward()` for a leaf."""
+        if PENDING:
+            deliver(self)
         return self._grad
 
     @grad.setter
     def grad(self, grad: SupportsFloat) -> None:
         if grad is None:
             raise TypeError(f"a Value holds one real number, {NO_GRADIENT}")
-        self._grad = as_float(grad)
+        number = as_float(grad)
+        if PENDING:
+            deliver(self)
+        self._grad, CHANGED[0] = number, None
         if self.op is None:
             self._dx = None  # (see `engine.watch.gradient_warnings`)
 
@@ -242,7 +247,10 @@ class Value(Node[float]):
         return 1.0
 
     def _receive(self, contribution: float) -> None:
+        if PENDING:
+            deliver(self)
         self._grad += contribution
+        CHANGED[0] = None
 
     def _send(self, g: float) -> list[Sent]:
         """Return the contributions to the inputs for a gradient g of this node."""

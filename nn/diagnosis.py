@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.graph import topological
+from engine.graph import CHANGED, deliver, topological
 from engine.node import Node
 from engine.rules import RELU
 from engine.support.embed import embed_image
@@ -205,6 +205,7 @@ def _state_restored(model: Module) -> Iterator[None]:
 def _gradients_restored(nodes: Iterable[Node]) -> Iterator[None]:
     """Set the gradients of leaves to 0, and restore them at the end."""
     leaves = [x for x in nodes if x.op is None and not x.constant]
+    deliver()  # gradients of functions under jit
     before = [(x, x._grad, x._dx) for x in leaves]
     try:
         for x in leaves:
@@ -213,6 +214,7 @@ def _gradients_restored(nodes: Iterable[Node]) -> Iterator[None]:
     finally:
         for x, gradient, used in before:
             x._grad, x._dx = gradient, used
+        CHANGED[0] = None
 
 
 def _measure(layers: Layers, name: str, samples: int) -> LayerReport:

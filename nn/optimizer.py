@@ -22,7 +22,6 @@ from nn.arguments import (
     format_count,
 )
 from nn.keywords import answer_constructor
-from nn.taped import loaded_class
 from nn.unmoved import (
     LEAVES,
     OPTIMIZERS,
@@ -238,10 +237,10 @@ class Optimizer:
             zeros, source = "all gradients are 0", "these parameters"
             if not all_without:
                 zeros, source = f"the gradient of {describe_leaf(without[0])} is 0", "it"
-            remedy = f"call loss.backward() first, on a loss computed from {source}"
-            if loaded_class("tape", "Tape") and not hasattr(without[0].data, "dtype"):
-                remedy += "; to train on a tape, pass tape.parameters() to the optimizer"
-            warn(f"{zeros} at {self.name}'s first step; {remedy}")
+            warn(
+                f"{zeros} at {self.name}'s first step; call loss.backward() first, on a loss "
+                f"computed from {source}"
+            )
 
     def _check_unmoved_leaves(self) -> None:
         """Warn about leaves of the first loss that no optimizer moves and that are not inputs."""

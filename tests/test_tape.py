@@ -403,8 +403,9 @@ def test_a_leaf_alone():
 def test_a_graph_without_parameters():
     tape = Tape(Value.lift(2.0) * 3.0 + 1.0)
     assert tape.forward() == 7.0
-    tape.backward()
     assert tape.flat.grad.shape == (0,)
+    with pytest.raises(ValueError, match="requires a gradient, got Tape"):
+        tape.backward()
 
 
 def test_a_chain_of_a_hundred_thousand_nodes():

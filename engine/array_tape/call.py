@@ -213,7 +213,7 @@ class CallNode(Array):
         self._grad = replay.one.copy()
         parts = replay.backward(call, self._grad)
         for leaf, gradient in zip(leaves, parts, strict=True):
-            if leaf._grad is None:
+            if leaf._grad is None and not leaf._stands_for:
                 leaf._grad = gradient
             else:
                 leaf._receive(gradient)

@@ -34,10 +34,10 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
     if type(x) is np.ndarray and (x.dtype in DTYPES if dtype is None else x.dtype == dtype):
         return x  # not `dtype in (None, ...)`: NumPy's float64 equals None
     if isinstance(x, Node):
-        reason = "or x * 1.0 for a new node of the graph"
+        remedy = ".data, or x * 1.0 for a new node of the graph"
         if not hasattr(x, "shape"):
-            reason = "because Values and Arrays do not mix"
-        raise TypeError(f"{x!r} is already a node; use its .data, {reason}")
+            remedy = ".data for a constant without a gradient, because Values and Arrays do not mix"
+        raise TypeError(f"{x!r} is already a node; use its {remedy}")
     if hasattr(x, "_as_data"):  # an array under `jit`
         return x._as_data(dtype)
     try:

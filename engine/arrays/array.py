@@ -36,6 +36,7 @@ from engine.node import Node
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
+from engine.support.arguments import COMPILED_RESULT, depends_on_parameters
 from engine.support.frames import describe_failure
 from engine.support.other_names import answer_keywords
 from engine.value import INPUTS, NO_GRADIENT
@@ -113,7 +114,8 @@ class Array(ArrayMethods):
     @property
     def grad(self) -> np.ndarray:
         """d root / d self, summed over the roots of all `backward()` calls; in data's shape."""
-        return np.zeros_like(self._data) if self._grad is None else self._grad
+        grad = self._grad
+        return np.zeros_like(self._data) if grad is None else grad
 
     @grad.setter
     def grad(self, grad: "ArrayLike") -> None:
@@ -199,7 +201,11 @@ class Array(ArrayMethods):
             args = Node._join_values(args)
         if hooks.reading and (read := graph.observer.override("read_settings")):
             settings = read(settings)
-        inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
+        try:
+            inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
+        except TypeError:
+            check_no_values(args)
+            raise
         dtype = common_dtype(op, inputs)
         is_users = not isinstance(op, ArrayOp) and op not in BUILT_IN
         with np.errstate(all="ignore"):
@@ -271,9 +277,8 @@ class Array(ArrayMethods):
                 node._grad = node._zero
         self._receive(self._one())
         senders = [node for node in order if node.op is not None and not node.constant]
-        send = lambda node, g: node._contributions(g)
         with np.errstate(all="ignore"):
-            for _ in reverse_pass(reversed(senders), InGraph, send):
+            for _ in reverse_pass(reversed(senders), InGraph, send_quietly):
                 pass
 
     def _outdated(self, i: int) -> bool:
@@ -413,6 +418,21 @@ class ConstantArray(Array):
 
 Array._counterpart, ConstantArray._counterpart = ConstantArray, Array
 new = object.__new__
+
+
+def check_no_values(args: tuple[Any, ...]) -> None:
+    """Raise TypeError for a Value beside the result of a function under `jit`, or of a tape."""
+    values = [x for x in args if isinstance(x, Node) and not isinstance(x, Array)]
+    for x in args if values else ():
+        if isinstance(x, Array) and depends_on_parameters(x):
+            raise TypeError(
+                f"{values[0]!r} cannot be combined with {describe_array(x)}, the {COMPILED_RESULT}"
+            )
+
+
+def send_quietly(node: Array, g: np.ndarray) -> list[Sent]:
+    """Return the contributions of a node, within `np.errstate` of a whole pass."""
+    return node._contributions(g)
 
 
 def check_row(

@@ -54,16 +54,32 @@ def check_inputs(xs: Any) -> list[Any]:
 def check_kinds(outputs: Iterable[Node], inputs: Sequence[Node]) -> None:
     """Raise TypeError for a result of the other kind than all inputs, Values or Arrays.
 
-    Within functions that are differentiated they mix, so that it may depend on one nevertheless.
+    Within functions that are differentiated they mix, so that it may depend on one nevertheless. So
+    does the result of a function under `jit` on Values that are its arguments.
     """
     for y in outputs:
+        check_is_visible(y, inputs)
         differ = inputs and y.op is not None and all(is_array(x) != is_array(y) for x in inputs)
         if differ and not depends_on(y, inputs):
-            raise TypeError(
-                f"{y!r} cannot be differentiated with respect to {inputs[0]!r}: Values and Arrays "
-                "do not mix; the result of jit depends on its parameters(), and backward() and "
-                "sync() give Values their .grad"
-            )
+            raise kinds_do_not_mix(y, inputs[0])
+
+
+def check_is_visible(y: Node, inputs: Sequence[Node]) -> None:
+    """Raise TypeError if y depends on an Array of parameters that stands for one of the inputs."""
+    for node in topological(y) if is_array(y) else ():
+        if node._stands_for:
+            hidden = {*node._stands_for}
+            for x in inputs:
+                if x in hidden:
+                    raise kinds_do_not_mix(y, x)
+
+
+def kinds_do_not_mix(y: Node, x: Node) -> TypeError:
+    return TypeError(
+        f"{y!r} cannot be differentiated with respect to {x!r}: Values and Arrays do not mix; the "
+        "result of jit depends on its arguments and on its parameters(), and backward() gives "
+        "Values their .grad"
+    )
 
 
 def depends_on(y: Node, inputs: Collection[Node]) -> bool:

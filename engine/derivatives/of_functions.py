@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from engine.derivatives.arguments import check_scalar, depends_on
+from engine.derivatives.arguments import check_is_visible, check_scalar, depends_on
 from engine.derivatives.passes import differentiate, differentiate_as_graph
 from engine.functions import is_array
 from engine.graph import topological
@@ -58,13 +58,13 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
     def value_and_gradient(*args: Any, **keywords: Any) -> tuple[Any, Any]:
         call = call_on_nodes(f, args, positions, keywords)
-        y = call.node()
+        y, inputs = call.node(), leaves(call.inputs)
+        check_is_visible(y, inputs)
         with keep_graphs():
             run = differentiate_as_graph if call.nested else differentiate
-            parts = run(y, check_scalar(y)._one(), leaves(call.inputs))
+            parts = run(y, check_scalar(y)._one(), inputs)
         gradient = call.in_form_of_arguments(parts)
-        value = y if call.nested else to_plain(y.data)
-        return value, gradient[0] if isinstance(argnums, Integral) else gradient
+        return call.plain(y), gradient[0] if isinstance(argnums, Integral) else gradient
 
     return functools.update_wrapper(value_and_gradient, f, updated=())
 
@@ -116,6 +116,11 @@ class Call(NamedTuple):
                 "so the derivatives are 0; return the node, not its .data, .item() or float()"
             )
         return node
+
+    def plain(self, y: Any) -> Any:
+        """Return a result: itself within another derivative, else a float or an array."""
+        data = y.data if isinstance(y, Node) else y
+        return y if self.nested else to_plain(data, 0.0 if self.dtype is None else data)
 
     def in_form_of_arguments(self, parts: Sequence[Any]) -> Any:
         """Return derivatives, one for each input, in the form of the arguments."""
@@ -208,6 +213,12 @@ def as_input(x: Any, dtype: Any = None) -> Node:
         if not x.constant:
             return x * 1.0
         x = x.data
+    if getattr(getattr(x, "dtype", None), "kind", "") == "O":
+        raise TypeError(
+            "expected an array of numbers to differentiate with respect to, got one of objects; "
+            "under jit, an array argument contains the numbers of the recording: call grad without "
+            "jit, or on the function under jit, as in grad(jit(f)), with Values in place of numbers"
+        )
     if dtype is None and not has_axes(x):
         return Value(x)
     from engine.arrays.array import Array

@@ -170,13 +170,6 @@ def call_on_primals(name: str, f: Function, primals: Any) -> Call:
     return call_on_nodes(f, primals, range(len(primals)), {})
 
 
-def results_of(call: Call, trees: Any) -> Any:
-    """Return nodes for a nested call, else their numbers."""
-    if call.nested:
-        return trees
-    return map_leaves(lambda y: to_plain(y.data if isinstance(y, Node) else y), trees)
-
-
 def products_for(call: Call, primals: Any, parts: Sequence[Any]) -> Any:
     """Return products, one for each input, in the form of the list or tuple of arguments."""
     products = call.in_form_of_arguments(parts)
@@ -220,7 +213,7 @@ def vjp(y: Any, xs: Any, v: Any = None, *, create_graph: bool = False) -> Any:
         call = call_on_primals("vjp", y, xs)
         out = call.nodes()
         parts = vjp(check_output(out), leaves(call.inputs), v, create_graph=call.nested)
-        return results_of(call, out), products_for(call, xs, parts)
+        return map_leaves(call.plain, out), products_for(call, xs, parts)
     inputs = check_inputs(xs)
     v = convert_direction(check_output(y), v)
     check_kinds([y], inputs)
@@ -262,7 +255,7 @@ def jvp(y: Any, xs: Any, vs: Any = None, *, create_graph: bool = False) -> Any:
         call = call_on_primals("jvp", y, xs)
         out = call.nodes()
         product = lambda y: jvp(y, call.inputs, vs, create_graph=call.nested)
-        return results_of(call, out), map_leaves(lambda y: to_plain(product(y), 0.0), out)
+        return map_leaves(call.plain, out), map_leaves(lambda y: to_plain(product(y), 0.0), out)
     inputs = check_inputs(xs)
     check_kinds([check_output(y)], inputs)
     vs = directions_as_data("jvp", xs, vs)
@@ -418,7 +411,7 @@ def hvp(y: Any, xs: Any, vs: Any = None, *, create_graph: bool = False) -> Any:
         call = call_on_primals("hvp", y, xs)
         out = call.node()
         parts = leaves(hvp(out, call.inputs, vs, create_graph=call.nested))
-        return results_of(call, out), products_for(call, xs, parts)
+        return map_leaves(call.plain, out), products_for(call, xs, parts)
     y, inputs = check_scalar(y), check_inputs(xs)
     check_kinds([y], inputs)
     vs = directions_as_data("hvp", xs, vs)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from numbers import Complex, Integral, Real
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from engine.graph import topological
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -233,6 +235,17 @@ def describe_result(x: object) -> str:
     return f"{x!r}{'; return the node, not its .data, .item() or float()' if is_number else ''}"
 
 
+COMPILED_RESULT = (
+    "result of a function under jit or of a tape, because Values and Arrays do not mix; compute "
+    "the whole loss in that function, as in jit(lambda x: f(x) + 0.01 * w**2)"
+)
+
+
+def depends_on_parameters(x: Any) -> bool:
+    """Return whether a node is computed from the parameters of a function under jit or a tape."""
+    return any(node._stands_for is not None for node in topological(x))
+
+
 def describe_object(x: object) -> str:
     """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):
@@ -252,5 +265,7 @@ def describe_object(x: object) -> str:
         return f"a {type(x).__name__} of {len(x)}; make one Value per element"
     if is_node(x):
         remedy = "Values and Arrays do not mix" if hasattr(x, "shape") else "use its .data"
+        if hasattr(x, "shape") and depends_on_parameters(x):
+            return f"{x!r}, the {COMPILED_RESULT}"
         return f"{x!r}, which is already a node; {remedy}"
     return f"{x!r} of type {type(x).__name__}; convert it with float() first"

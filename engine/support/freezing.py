@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from engine.graph import CHANGED, deliver
 from engine.support.arguments import is_bool
 
 CHANGES = [0]  # the number of leaves that were frozen or unfrozen so far
@@ -21,6 +22,8 @@ def set_requires_grad(leaf: Any, flag: object) -> None:
         )
     if bool(flag) is leaf.requires_grad:
         return
+    deliver(leaf)
+    CHANGED[0] = None
     leaf.__class__ = counterpart_class(type(leaf))
     # A constant has no use for `_dx`: True marks it as frozen.
     leaf._grad, leaf._dx, leaf._dy = leaf._zero, None if flag else True, None

@@ -43,7 +43,8 @@ def jit(
 
     `loss(*args)` is any function that returns a Value, or a list of them, computed from parameters
     and arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
-    `.data` is the loss, and `.backward()` fills the gradients of the parameters. Results and
+    `.data` is the loss, and `.backward()` fills the gradients of the parameters and of the leaves
+    among the arguments. First derivatives, such as `grad(jit(loss))`, are supported. Results and
     gradients match those of the function bit for bit, except that contributions to a row that is
     selected twice are added in another order.
 

@@ -54,6 +54,7 @@ class Machine:
         self.schedule, register, bank = schedule_runs(program, staged)
         self.graph, self.stages = graph, self.schedule.stages
         self.parameters, self.inputs, self.batched = program.parameters, program.inputs, batched
+        self.receives = program.gradients != program.zero  # parameters, then inputs
         self.outputs, self.gradients = register[staged.outputs], register[staged.gradients]
         self.guards, self.guard_places = staged.guard_numbers, register[staged.guards]
         self.guard_in_lanes = bank[staged.guards] == LANES

@@ -9,8 +9,9 @@ import gc
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from inspect import Signature, signature
+from numbers import Real
 from types import MethodType
 from typing import Any, TypeAlias
 
@@ -21,12 +22,14 @@ from engine.node import Node
 from engine.support.arguments import describe_result
 from engine.support.freezing import CHANGES
 from engine.support.tables import align
+from engine.support.trees import leaves as leaves_of
 from engine.tape.arguments import REMEDY, Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
-from engine.tape.flat_graph import arrange_nodes, order_nodes
+from engine.tape.flat_graph import arrange_nodes, decided_nodes, order_nodes
+from engine.tape.parameters import Parameters
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.traced_call import TracedCall
-from engine.tape.values import Leaves, assign_data, assign_gradients
+from engine.tape.values import Leaves, assign_data
 from engine.value import ASSIGNED, Value
 from engine.watch import hooks
 from engine.watch.branches import record_branches
@@ -43,9 +46,10 @@ MOST_OUTCOMES = 8  # recordings of one structure after which a warning names the
 class Jit:
     """A function of Values with its recordings, as returned by `jit`.
 
-    `flat` is one Array of all parameters, which the recordings share. An optimizer updates its
-    `.data`, and `sync()` copies data and gradients to the Values. Numbers that are assigned to the
-    Values are read at the next call.
+    `flat` is one Array of all parameters, which the recordings share. Its gradient is that of the
+    Values: either shows what a pass or an assignment has changed in the other. Numbers that are
+    assigned to the Values are read at the next call. Numbers that an optimizer assigns to `flat`
+    are not in the Values before `sync()`.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class Jit:
         self._calls = itertools.count()
         self._changes = CHANGES[0]
         self._may_grow = True  # until `parameters` are passed to an optimizer
-        self._flat = Array(np.zeros(0, options.dtype), "flat")
+        self._flat = Parameters([], self._pool.parameters, dtype=options.dtype)
         self._add_parameters(parameters or [])
 
     # ------------------------------------------------------------------------------- parameters
@@ -98,18 +102,14 @@ class Jit:
         return [self._flat]
 
     def _add_parameters(self, xs: Sequence[Value]) -> None:
-        """Append parameters with their numbers to `flat`."""
+        """Append parameters with their numbers and gradients to `flat`."""
         if xs and not self._may_grow:
             raise RuntimeError(
                 f"{self.__name__} reaches {xs[0]!r} only now, after an optimizer was made; pass "
                 "all parameters to jit"
             )
         self._pool.add_parameters(xs)
-        dtype = self._options.dtype
-        grown = Array([*self._flat.data, *[x._data for x in xs]], "flat", dtype=dtype)
-        gradients = [*self._flat.grad, *[x._grad for x in xs]]
-        # It stays the same node, because results of earlier calls refer to it.
-        self._flat._data, self._flat._grad = grown._data, np.array(gradients, dtype)
+        self._flat.append(xs)
         self._leaves.remember()
 
     def _prepare(self) -> None:
@@ -124,12 +124,12 @@ class Jit:
                 )
 
     def sync(self) -> None:
-        """Copy the numbers and gradients of `flat` to the Values of the parameters."""
+        """Copy the numbers of `flat` to the Values of the parameters, which share its gradient."""
         if self.enabled:
             with self._lock:
                 self._leaves.read(self._flat)
                 assign_data(self._pool.parameters, self._flat.data)
-                assign_gradients(self._pool.parameters, self._flat.grad)
+                self._flat.deliver()
                 self._leaves.remember()
 
     # ------------------------------------------------------------------------------------ calls
@@ -143,7 +143,7 @@ class Jit:
             if self._static:
                 args, kwargs = self._mark_static(args, kwargs)
             call = self._run(args, kwargs)
-            return make_call_node(call, self._flat)
+            return make_call_node(call, self._flat, call.outputs)
 
     def map(self, *arguments: Iterable[Any]) -> Any:
         """Call the function for each element, as `map` does; return all results in one Array.
@@ -175,7 +175,8 @@ class Jit:
             marked = [self._mark_static(args, {}) if self._static else (args, {}) for args in calls]
             parts = self._batch_rows(marked, rows) if is_matrix else self._group(marked)
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
-            return make_call_node(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
+            all_calls = parts[0][0] if one else Calls(parts, len(calls))
+            return make_call_node(all_calls, self._flat, all_calls.compute(self._flat._data))
 
     def _batch_rows(self, calls: Sequence[CallArguments], rows: np.ndarray) -> list[Part]:
         """Return calls in batches as `_group` does, if their arguments are the rows of a matrix."""
@@ -354,9 +355,15 @@ class Jit:
         outputs: list[Any] = [root] if single else list(root)
         if not outputs or not all(isinstance(x, Value) for x in outputs):
             remedy = f"; {REMEDY}" if any(isinstance(x, Array) for x in outputs) else ""
+            got = f"{describe_result(root)}{remedy}"
+            if uses_no_nodes(root, branches, recording, recorder._new_leaves):
+                got = (
+                    f"{root!r}: no argument and no parameter of {self.__name__} is a Value, and of "
+                    f"numbers alone it, like grad, returns numbers; call it with Values, such as "
+                    "Value(3.0), or compute with parameters that are Values"
+                )
             raise TypeError(
-                f"jit expects a function that returns a Value or a list of Values, got "
-                f"{describe_result(root)}{remedy}"
+                f"jit expects a function that returns a Value or a list of Values, got {got}"
             )
         inputs = list_inputs(recording)
         if self._finds_parameters:
@@ -415,6 +422,23 @@ class Jit:
         count = sum(map(len, self._replays.values()))
         state = f"{count} recordings" if self.enabled else "off"
         return f"jit({self.__name__}, {len(self._pool.parameters):,} parameters, {state})"
+
+
+def uses_no_nodes(
+    root: Any, branches: Sequence[Any], recording: TracedCall, new: Container[Any]
+) -> bool:
+    """Return whether a result that is no node was computed from number arguments, and no Value.
+
+    `new` are the leaves that the function made.
+    """
+    numbers = root.ravel().tolist() if isinstance(root, np.ndarray) else leaves_of(root)
+    if not all(isinstance(x, Real) for x in numbers):
+        return False
+    recorded = [x.node for x in numbers if hasattr(x, "node")]
+    nodes = [*recorded, *[x for branch in branches for x in decided_nodes(branch)]]
+    leaves = [x for x in order_nodes(nodes) if x.op is None]
+    has_arguments = bool(recording.integers or recording.inputs)
+    return has_arguments and all(x.constant or x in new for x in [*recording.inputs, *leaves])
 
 
 def pair_arguments(columns: Sequence[Iterable[Any]]) -> list[tuple[Any, ...]]:

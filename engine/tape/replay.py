@@ -155,6 +155,9 @@ class Replay:
         self.outputs: Any = int(outputs[0]) if nodes.single else outputs
         self.seeds: Any = int(seeds[0]) if nodes.single else seeds
         self.columns = self.machine.columns.astype(np.uint32)
+        places = self.machine.parameters + self.selections.inputs
+        self.sends_to_float = self.machine.receives[places:].tolist()
+        self.trains = self.reaches_parameters(recording)
         self.templates = [
             getattr(x, "template", x.operator if isinstance(x, Branch) else "")
             for x in nodes.branches
@@ -171,6 +174,15 @@ class Replay:
         self.others = np.zeros(0, options.dtype)
         self.used, self.seconds = 0, 0.0
         self.integers, self.floats = len(recording.integers), len(recording.floats)
+
+    def reaches_parameters(self, recording: TracedCall) -> bool:
+        """Return whether a parameter receives a gradient, perhaps as an element of a table."""
+        receives, first = self.machine.receives, self.machine.parameters
+        tables = [x.all() for x in recording.selections.values() for _ in x.leaves]
+        return bool(receives[:first].any()) or any(
+            receives[first + i] and any(self.pool.places[x] >= 0 for x in table)
+            for i, table in enumerate(tables)
+        )
 
     def make_machine(self, batched: bool) -> Machine:
         """Return a machine for one call, or for a batch."""

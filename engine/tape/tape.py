@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from engine.arrays.arguments import as_data, as_dtype
-from engine.arrays.array import Array
+from engine.arrays.array import Array, ConstantArray
 from engine.arrays.in_place import set_compiler
 from engine.arrays.rules import ArrayOp
-from engine.node import Node
+from engine.graph import deliver
+from engine.node import Node, describe_constant
 from engine.support.arguments import check_flag, check_whole, format_count
 from engine.support.lazy import import_extra
 from engine.tape.flat_graph import collect_nodes, flatten_graph, order_nodes
+from engine.tape.parameters import Parameters
 from engine.tape.source import print_source
 from engine.tape.values import (
     Decisions,
     Leaves,
     assign_data,
-    assign_gradients,
     backpropagate,
     recompute,
 )
@@ -40,10 +41,10 @@ class Tape:
     """A graph of Values as compiled code, to evaluate and differentiate repeatedly.
 
     The tape has numbers of its own. `flat` is one Array of all parameters; an optimizer updates its
-    `.data`. `forward()` computes the outputs from it, `backward()` fills its `.grad`, and `sync()`
-    copies everything to the Values of the graph. Both passes give the same bits as the graph
-    (unless `fast` or float32 is chosen), on any number of threads. Use a tape in one thread at a
-    time.
+    `.data`. `forward()` computes the outputs from it, `backward()` fills its `.grad`, which the
+    Values of the parameters share, and `sync()` copies everything to the Values of the graph. Both
+    passes give the same bits as the graph (unless `fast` or float32 is chosen), on any number of
+    threads. Use a tape in one thread at a time.
 
     With inputs, the tape runs over a batch of samples. The outputs and the gradients of each sample
     have the same bits as the graph; `engine.tape.machine.Lanes` states the order in which gradients
@@ -116,6 +117,11 @@ class Tape:
         self._machine = load_machine("Tape")(
             graph, dtype, fast, threads, input_gradients, batched=bool(nodes.inputs)
         )
+        count = len(nodes.parameters)
+        # Whether a parameter, and an input, receives a gradient.
+        self._trains, self._moves = (
+            bool(receives.any()) for receives in np.split(self._machine.receives, [count])
+        )
         self._leaves = Leaves(nodes.parameters, nodes.constants)
         self._decisions = Decisions([nodes.branches[i] for i in self._machine.guards], dtype)
         self._outputs = [weakref.ref(output) for output in nodes.outputs]
@@ -128,7 +134,8 @@ class Tape:
         self.inputs, self.constants = nodes.inputs, nodes.constants
         self.nodes = graph.reached
         self.input_gradients: np.ndarray | None = None
-        self.flat = Array(np.zeros(len(nodes.parameters), dtype), "flat")
+        zeros = np.zeros(len(nodes.parameters))
+        self.flat = Parameters(zeros, nodes.parameters, dtype=dtype)
         self.load()
         if self._decisions.all and (fast or dtype != np.float64):
             sample = np.array([[x._data for x in self.inputs]], dtype) if self.inputs else None
@@ -175,9 +182,12 @@ class Tape:
 
         Raises:
             RuntimeError: There was no forward pass, or it raised an error.
+            ValueError: No gradient flows from the outputs, which are constants.
         """
         if self._replayed is None:
             raise RuntimeError("backward() requires a forward pass; call forward() first")
+        if not self._trains and not (self._finds_input_gradients and self._moves):
+            raise ValueError(f"backward {describe_constant(self)}")
         self.flat.grad = self._pull_back(gradient)
 
     def __call__(self, X: Array | ArrayLike | None = None) -> Array:
@@ -194,6 +204,8 @@ class Tape:
         self._read_assigned()
         samples = self._check_samples(X)
         args = [] if X is None else [X if isinstance(X, Array) else samples]
+        if not self._trains and not (self._moves and isinstance(X, Array) and not X.constant):
+            return ConstantArray(self._compute(self.flat.data, samples))
         return Array.apply(TAPE, self.flat, *args, tape=self)
 
     def load(self) -> None:
@@ -217,7 +229,7 @@ class Tape:
         The leaves take the numbers of the tape, and the inputs those of one sample of the last
         batch. The graph is recomputed, including local derivatives. After backward(), the gradients
         of all nodes, including leaves, are overwritten. If the graph no longer exists, only the
-        leaves are updated; their gradients only without inputs.
+        leaves are updated.
 
         Args:
             sample: A sample of the last batch.
@@ -236,6 +248,7 @@ class Tape:
         (Value(4.0), Value(16.0), 8.0)
         """
         self._read_assigned()
+        deliver()
         if not self.inputs and sample != 0:
             raise ValueError(f"this tape has no inputs, so sync() takes no sample, got {sample!r}")
         samples = None if self._replayed is None else self._replayed[1]
@@ -258,8 +271,7 @@ class Tape:
             if self._seeds is not None:
                 seeds = self._seeds[sample if self.inputs else 0].tolist()
                 backpropagate(order, zip(outputs, seeds, strict=True))
-        elif self._seeds is not None and not self.inputs:
-            assign_gradients(self._leaves.parameters, self.flat.grad)
+                self.flat.follow()
 
     def source(self) -> str:
         """Return the program as a Python function of the leaves, for reading.

@@ -148,12 +148,6 @@ def assign_data(nodes: Iterable[Value], numbers: np.ndarray) -> None:
             node.data = x
 
 
-def assign_gradients(nodes: Iterable[Value], gradients: np.ndarray) -> None:
-    """Assign the gradient of each node."""
-    for node, gradient in zip(nodes, gradients.tolist(), strict=True):
-        node.grad = gradient
-
-
 def recompute(order: Sequence[Any]) -> None:
     """Recompute every node of a graph in topological order, with its local derivatives."""
     for node in order:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from engine.graph import PENDING, deliver
 from engine.node import Node
 
 
@@ -15,7 +16,11 @@ def has_gradient(node: Node) -> bool:
     """Return whether a Value's gradient is not 0, or an Array has received any gradient."""
     grad = node._grad
     if type(grad) is float:
-        return grad != 0.0
+        if PENDING:
+            deliver(node)
+        return node._grad != 0.0
+    if grad is None and node._stands_for:
+        return bool(node.grad.any())
     return any(grad) if isinstance(grad, tuple) else grad is not None
 
 

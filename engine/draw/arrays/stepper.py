@@ -14,6 +14,7 @@ from engine.draw.graph.view import View
 from engine.draw.options import Options
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import Run, Trace
+from engine.functions import is_array
 from engine.watch.wrong_passes import RIGHT, WRONG, contributions
 
 CHANGE = "Drag an underlined number to change it, or select it and type another one."
@@ -29,6 +30,11 @@ def trace_array_view(
     one with a row that cannot be recorded, as the first frame then says.
     """
     places, order = describe_places(view.modules), [*view.ids]
+    if not all(map(is_array, order)):
+        raise TypeError(
+            "step cannot show Values that are arguments of a function under jit; call the function "
+            "itself, without jit, and step through its result"
+        )
     rows, problem = record_small(order)
     structures = {node: row.structures for node, row in rows.items()}
     traced = trace_arrays(order, look.format, look.matrix_size, places, structures)
