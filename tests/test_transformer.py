@@ -318,7 +318,7 @@ def test_jit_computes_the_same_bits_with_one_recording_for_each_length():
         (lambda m: m.GPT(0), ValueError, "the size of the vocabulary must be a whole number, 1 or more, got 0"),
         (lambda m: m.GPT(5, layers=0), ValueError, "the number of layers must be a whole number, 1 or more, got 0"),
         (lambda m: m.GPT(5, positions=0.5), ValueError, "the number of positions must be a whole number, 1 or more, got 0.5"),
-        (lambda m: m.GPT(5, norm="rms"), ValueError, "unknown norm 'rms'; choose from: rms_norm, layer_norm"),
+        (lambda m: m.GPT(5, norm="rms"), ValueError, "unknown norm 'rms' (did you mean 'rms_norm'?); choose from: rms_norm, layer_norm"),
         (lambda m: m.GPT(5, activation="relu2"), ValueError, "unknown activation 'relu2' (did you mean 'relu'?)"),
         (lambda m: m.GPT(5, positions=2)([1, 2, 3]), ValueError, "GPT expects 1 to 2 tokens, one for each position, got 3"),
         (lambda m: m.GPT(5)([]), ValueError, "GPT expects 1 to 16 tokens, one for each position, got 0"),
