@@ -1,5 +1,6 @@
 """The steps of a recorded function: calls of NumPy's functions, with their results."""
 
+import sys
 from collections.abc import Callable, Iterator
 from types import BuiltinMethodType, MethodDescriptorType
 from typing import Any
@@ -17,7 +18,7 @@ EACH_CALL = "each call"  # has an effect, such as drawing random numbers
 class TracedArray:
     """The base class of traced arrays (see `engine.array_tape.traced`)."""
 
-    # `trace` is a method of arrays.
+    # The trace is `_trace`, because arrays have a method `trace`.
     __slots__ = ("_trace", "changed", "scalar", "step", "value", "viewed")
     value: Any
     scalar: bool
@@ -75,9 +76,9 @@ class Cast:
 
 
 class OnNumbers:
-    """A function of numbers of Python whose results have one type.
+    """A function of Python numbers whose results always have the same type.
 
-    In a replay, another type raises TypeError: a negative number to the power 0.5 is complex.
+    In a replay, a result of another type raises TypeError: (-2.0) ** 0.5, for example, is complex.
     """
 
     def __init__(self, f: Callable[..., Any], kind: type):
@@ -120,7 +121,7 @@ def map_traced(f: Callable[[TracedArray], Any], x: Any) -> Any:
 
 
 def unwrap(x: Any) -> Any:
-    """Return an argument with the arrays of now in place of traced ones."""
+    """Return an argument with the current arrays in place of traced ones."""
     return map_traced(lambda traced: traced.value, x)
 
 
@@ -130,12 +131,17 @@ def as_scalar(x: Any) -> Any:
 
 
 def describe_outcome(f: Callable[..., Any], *args: Any, **settings: Any) -> Any:
-    """Return the result of a guard: a bool, or the text of another result or of an error."""
+    """Return the result of a guard if it is a bool, else the text of the result or of the error."""
     try:
         result = f(*args, **settings)
     except Exception as problem:
         return repr(problem)
-    return result if type(result) is bool else repr(result)
+    if type(result) is bool:
+        return result
+    if type(result) in (int, float, str):
+        return repr(result)
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # all elements, all digits
+        return repr(result)
 
 
 def key_of(x: Any) -> Any:

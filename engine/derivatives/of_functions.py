@@ -110,7 +110,7 @@ class Call(NamedTuple):
             return y
         node = constant_result(self.f, y, self.dtype, expected)
         parts = leaves(self.result)
-        if y is parts[0] and not any(isinstance(part, Node) for part in parts):
+        if parts and y is parts[0] and not any(isinstance(part, Node) for part in parts):
             warn(
                 f"{name_function(self.f)} returned {y!r}, which does not depend on the arguments, "
                 "so the derivatives are 0; return the node, not its .data, .item() or float()"
