@@ -291,10 +291,6 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
 
         return conversion_error(self, kind, sys._getframe(2))
 
-    def _is_constant(self) -> str:
-        """Return the end of an error message for a function that requires a gradient."""
-        return describe_constant(self)
-
     def __pos__(self) -> Self:
         return self
 

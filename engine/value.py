@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, overload
 
 from engine import arithmetic, graph, methods
 from engine.graph import CHANGED, PENDING, Sent, deliver
-from engine.node import Node
+from engine.node import Node, describe_constant
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, Op
 
 new = object.__new__
@@ -239,7 +239,7 @@ class Value(Node[float]):
         Raises ValueError for a constant, from which no gradient can flow.
         """
         if self.constant:
-            raise ValueError(f"backward {self._is_constant()}")
+            raise ValueError(f"backward {describe_constant(self)}")
         run = graph.observer.override("backward") if observed else None
         (run or (graph.backward_of_mixed if INPUTS.get() else graph.backward))(self)
 

@@ -225,8 +225,8 @@ class ArrayTrace:
                 )
             if x._trace is not self or not self.is_open:
                 raise TypeError(
-                    "expected an array of the same call of a function under jit, got one that another "
-                    "call computed; keep the results of the function, not arrays within it"
+                    "expected an array of the same call of a function under jit, got one that "
+                    "another call computed; keep the results of the function, not arrays within it"
                 )
 
     def change(self, target: Any, ufunc: np.ufunc, args: Any, settings: Any) -> Traced:

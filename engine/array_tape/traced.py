@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -32,9 +32,6 @@ from engine.arrays import arithmetic as of_arrays
 from engine.arrays.formulas import scatter, selects_once
 from engine.node import Node
 
-if TYPE_CHECKING:
-    from engine.array_tape.trace import ArrayTrace
-
 REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
               "all": np.logical_and, "any": np.logical_or}  # fmt: skip
 METHODS = {  # of NumPy arrays, which do not change the array
@@ -48,13 +45,14 @@ METHODS = {  # of NumPy arrays, which do not change the array
 class Traced(Conversions, NDArrayOperatorsMixin):
     """An array whose numbers are computed again in each replay; `value` has the current ones.
 
-    `scalar` is whether the function sees a number of NumPy in place of an array without axes.
+    `trace` is the `ArrayTrace` that records the array. `scalar` is whether the function sees a
+    number of NumPy in place of an array without axes.
     """
 
     __slots__ = ()
     __hash__ = Conversions.__hash__  # not inherited, as NDArrayOperatorsMixin defines `__eq__`
 
-    def __init__(self, trace: "ArrayTrace", value: Any, scalar: bool = False):
+    def __init__(self, trace: Any, value: Any, scalar: bool = False):
         self._trace, self.value, self.scalar = trace, value, scalar
         self.step: ArrayStep | None = None
         self.viewed = self.changed = False
@@ -190,7 +188,7 @@ def power_of_numbers(x: Any, y: Any) -> Any:
     return as_scalar(x) ** as_scalar(y)
 
 
-def trace_of(args: tuple[Any, ...]) -> "ArrayTrace":
+def trace_of(args: tuple[Any, ...]) -> Any:
     return next(find_traced(args))._trace
 
 

@@ -32,7 +32,7 @@ from engine.arrays.rules import (
     unbroadcast,
 )
 from engine.graph import InGraph, Sent, reverse_pass, topological
-from engine.node import Node
+from engine.node import Node, describe_constant
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
@@ -260,7 +260,7 @@ class Array(ArrayMethods):
         array([2., 4., 6.])
         """
         if self.constant:
-            raise ValueError(f"backward {self._is_constant()}")
+            raise ValueError(f"backward {describe_constant(self)}")
         if self.size != 1:
             raise ValueError(
                 f"backward expects one element, got {describe_array(self)}; take its .sum() or "
