@@ -42,9 +42,9 @@ def accuracy(
     ignore_index a label whose samples are left out, as in `losses.cross_entropy`
 
     `fit` chooses the threshold and `ignore_index` by its loss and targets. Shapes are not
-    broadcast. Raises ValueError for other labels, for labels -1 and 0 of one score, for rows that
-    are not class probabilities, for no samples, for unequal lengths and for a threshold that is not
-    a number.
+    broadcast. Raises ValueError for other labels, for labels -1 and 0 of single scores, for rows
+    that are not class probabilities, for no samples, for unequal lengths and for a threshold that
+    is not a number.
 
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)
@@ -248,12 +248,12 @@ def _check_any(name: str, count: int) -> None:
 
 
 def check_signs(name: str, labels: "Collection[Any]") -> None:
-    """Raise ValueError for labels -1 and 0, both of which are the lower of two classes."""
+    """Raise ValueError if -1 and 0 are both labels: each denotes the lower of two classes."""
     if -1 in labels and 0 in labels:
         raise ValueError(
             f"{name} expects labels 0 and 1, or -1 and 1, for one score per sample, got both -1 "
-            "and 0, the lower class of each; number three classes from 0, as y + 1 does, and give "
-            "the model an output per class"
+            "and 0, each of which is a lower class; number three classes from 0, as y + 1 does, "
+            "and give the model an output per class"
         )
 
 

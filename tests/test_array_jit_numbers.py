@@ -1,4 +1,4 @@
-"""`jit` of Arrays notices what Python makes of a number: integers, text, hashes, results of C functions.
+"""`jit` of Arrays notices conversions of a number: to integers, text, hashes, arguments of C functions.
 
 Each function of a number is called with several numbers in turn. Each call returns what eager code
 returns, bit for bit and in its dtype, or raises an error with the user's call and a remedy.

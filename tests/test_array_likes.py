@@ -15,7 +15,7 @@ SHARES = np.array([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]])
 
 
 class Frame:
-    """An object as of pandas: an index is a name, and it iterates over names."""
+    """An object like those of pandas: an index is a name, and it iterates over names."""
 
     def __init__(self, numbers):
         self.numbers = np.asarray(numbers)

@@ -36,13 +36,13 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     Returns:
         a function of the arguments of f. It calls f with nodes in place of the arguments in
         `argnums`: with Arrays if there is an array among the arguments, else with Values. An
-        operation of a Value with an array gives an Array. The results are floats and arrays; they
+        operation on a Value and an array returns an Array. The results are floats and arrays; they
         are nodes where nodes are given, and within another function that is being differentiated,
         so that derivatives nest. The gradient has the form of the argument, and is a tuple of them
         for several `argnums`.
 
-    Issues GradientWarning if f returns a number, which does not depend on its arguments: return the
-    node, not its `.data` or `.item()`. A constant node is intended, and issues none.
+    Issues GradientWarning if f returns a plain number, which does not depend on its arguments:
+    return the node, not its `.data` or `.item()`. A constant node issues no warning.
 
     The function raises TypeError for arguments that are not real numbers, and ValueError if f
     returns several elements.
@@ -103,8 +103,8 @@ class Call(NamedTuple):
     def as_node(self, y: Any, expected: str = NODES) -> Node:
         """Return a part of the result as a node.
 
-        Warns if no part is a node: the derivatives are then 0, perhaps because f left the graph. A
-        constant node, such as the derivative of a linear function, is intended.
+        Warns if no part is a node: the derivatives are then 0, perhaps because f left the graph.
+        Does not warn about a constant node, such as the derivative of a linear function.
         """
         if isinstance(y, Node):
             return y
