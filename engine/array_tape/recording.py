@@ -273,6 +273,7 @@ def record_passes(
         copy = lambda x: recording.trace.copy(x) if isinstance(x, Traced) else x
         ends = [copy(x) for x in outputs]
         assigned = {leaf: copy(x) for leaf, x in recording.assigned.items()}
+        recording.trace.check_constants()
     recording.generators.check()
     trace, root, seed, gradients = recording.trace, roots[0], None, {}
     count = len(trace.steps)

@@ -1,6 +1,7 @@
 """The steps of a recorded function: calls of NumPy's functions, with their results."""
 
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from types import BuiltinMethodType, MethodDescriptorType
 from typing import Any
@@ -94,17 +95,24 @@ class OnNumbers:
 # ------------------------------------------------------------------------------------- arguments
 
 
-def find_traced(x: Any) -> Iterator[TracedArray]:
-    """Yield the traced arrays in an argument: in tuples, lists, slices and dicts."""
+def find_parts(x: Any) -> Iterator[Any]:
+    """Yield the objects in an argument: in tuples, lists, slices and dicts."""
     if isinstance(x, TracedArray):
         yield x
     elif isinstance(x, tuple | list):
         for part in x:
-            yield from find_traced(part)
+            yield from find_parts(part)
     elif isinstance(x, slice):
-        yield from find_traced((x.start, x.stop, x.step))
+        yield from find_parts((x.start, x.stop, x.step))
     elif isinstance(x, dict):
-        yield from find_traced(tuple(x.values()))
+        yield from find_parts(tuple(x.values()))
+    else:
+        yield x
+
+
+def find_traced(x: Any) -> Iterator[TracedArray]:
+    """Yield the traced arrays in an argument."""
+    return (part for part in find_parts(x) if isinstance(part, TracedArray))
 
 
 def map_traced(f: Callable[[TracedArray], Any], x: Any) -> Any:
@@ -157,6 +165,11 @@ def key_of(x: Any) -> Any:
     if isinstance(x, np.ufunc | BuiltinMethodType | MethodDescriptorType | Cast):
         return x  # `np.add.reduce` is another object each time
     return object, id(x)  # the step keeps it alive
+
+
+def checksum(x: np.ndarray) -> int:
+    """Return a number that differs, almost certainly, after the array has changed in place."""
+    return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8))
 
 
 def is_number(x: Any) -> bool:

@@ -29,7 +29,10 @@ from engine.array_tape.steps import (
     VIEW,
     ArrayStep,
     OnNumbers,
+    TracedArray,
+    checksum,
     describe_outcome,
+    find_parts,
     find_traced,
     is_number,
     key_of,
@@ -62,6 +65,7 @@ class ArrayTrace:
         self.inputs: list[Traced]
         self.pending: Traced | None
         self.copies: set[int]  # the ids of results of steps that write into arrays of their own
+        self.constants: dict[int, tuple[np.ndarray, int]]  # by id, with their first checksums
         self._by_id: dict[int, Traced]
         self._known: dict[Any, Traced]
         self.is_open = True
@@ -70,7 +74,7 @@ class ArrayTrace:
     def clear(self) -> None:
         """Forget all arrays."""
         self.steps, self.inputs, self.pending = [], [], None
-        self._by_id, self._known, self.copies = {}, {}, set()
+        self._by_id, self._known, self.copies, self.constants = {}, {}, set(), {}
 
     def add_input(self, value: Any, scalar: bool = False) -> Traced:
         """Return a new input."""
@@ -217,7 +221,11 @@ class ArrayTrace:
 
     def check(self, args: Any) -> None:
         """Raise TypeError for an array that has changed in place, or that another call computed."""
-        for x in find_traced(args):
+        for x in find_parts(args):
+            if type(x) is np.ndarray:
+                self.check_constant(x)
+            if not isinstance(x, TracedArray):
+                continue
             if x.changed:
                 raise TypeError(
                     "an array was changed in place under jit, and is used again by another name; "
@@ -228,6 +236,22 @@ class ArrayTrace:
                     "expected an array of the same call of a function under jit, got one that "
                     "another call computed; keep the results of the function, not arrays within it"
                 )
+
+    def check_constant(self, x: np.ndarray) -> None:
+        """Raise TypeError for a constant that has changed: replays read the array, not a copy."""
+        if x.dtype.hasobject:
+            return
+        _, before = self.constants.setdefault(id(x), (x, now := checksum(x)))
+        if now != before:
+            raise TypeError(
+                "a constant array was changed in place under jit after its first use; make a new "
+                "array in each place, as in a = a + 1.0 in place of a += 1.0"
+            )
+
+    def check_constants(self) -> None:
+        """Raise TypeError if a constant has changed since its first use."""
+        for x, _ in [*self.constants.values()]:
+            self.check_constant(x)
 
     def change(self, target: Any, ufunc: np.ufunc, args: Any, settings: Any) -> Traced:
         """Return the result of an operator in place, such as `+=`.
