@@ -169,7 +169,7 @@ def key_of(x: Any) -> Any:
 
 def checksum(x: np.ndarray) -> int:
     """Return a number that differs, almost certainly, after the array has changed in place."""
-    return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
 
 
 def is_number(x: Any) -> bool:

@@ -116,12 +116,12 @@ class Jit:
         """Read assigned numbers. Raises ValueError if a parameter has been frozen."""
         self._leaves.read(self._flat)
         if self._changes != CHANGES[0]:
-            self._changes = CHANGES[0]
             if frozen := [x for x in self._pool.parameters if x.constant]:
                 raise ValueError(
                     f"{frozen[0]!r} is a parameter of {self.__name__} and was frozen after jit; "
                     "call jit again, and make a new optimizer"
                 )
+            self._changes = CHANGES[0]
 
     def sync(self) -> None:
         """Copy the numbers of `flat` to the Values of the parameters, which share its gradient."""
