@@ -60,9 +60,10 @@ def quantile(
     ordered, places = rows.sort(), shares * (n - 1)
     low = np.floor(places).astype(int)
     below, above = ordered[..., low], ordered[..., np.minimum(low + 1, n - 1)]
-    out = below + (above - below) * (places - low).astype(a.dtype, copy=False)
+    t, gap = (places - low).astype(a.dtype, copy=False), above - below
+    out = where(t < 0.5, below + gap * t, above - gap * (1.0 - t))  # rounded as by NumPy
     if (is_nan := ordered[..., -1].isnan()).any():
-        out = where(is_nan.reshape(*is_nan.shape, *[1] * shares.ndim), math.nan, out)
+        out = where(is_nan.reshape((*is_nan.shape, *[1] * shares.ndim)), math.nan, out)
     out = np.moveaxis(out, range(out.ndim - shares.ndim, out.ndim), range(shares.ndim))
     return out.reshape(*shares.shape, *shape) if keepdims else out
 
