@@ -69,15 +69,16 @@ def accuracy(
         )
     outcomes, of_scores = [], []
     for i, (prediction, label) in enumerate(zip(predictions, targets, strict=True)):
-        if not is_row(label) and ignore_index is not None and label == ignore_index:
-            continue
         is_list = hasattr(prediction, "__len__") and not isinstance(prediction, str)
         logits = list(map(_to_number, prediction if is_list else [prediction]))
         if not logits:
             raise ValueError("accuracy expects at least one logit per prediction, got none")
         classes = range(-1, 2) if len(logits) == 1 else range(len(logits))
-        if len(logits) > 1 and is_row(label):
-            label = _label_of_row("accuracy", list(label), len(logits), i)
+        if is_list and is_row(label):
+            is_column = len(logits) == len(label) == 1
+            label = label[0] if is_column else _label_of_row("accuracy", label, len(logits), i)
+        if ignore_index is not None and not is_row(label) and label == ignore_index:
+            continue
         if label not in classes:
             raise _label_error("accuracy", label, classes)
         if len(logits) == 1:
@@ -208,7 +209,7 @@ def _labels_of_rows(name: str, logits: "np.ndarray", targets: "np.ndarray") -> "
     return shares.argmax(axis=1)
 
 
-def _label_of_row(name: str, row: list[Any], classes: int, sample: int) -> int:
+def _label_of_row(name: str, row: Any, classes: int, sample: int) -> int:
     """Return the index of the largest of a sample's class probabilities.
 
     The entries of a one-hot row may be -1 and 1, as for the hinge loss. Raises ValueError for
@@ -219,7 +220,7 @@ def _label_of_row(name: str, row: list[Any], classes: int, sample: int) -> int:
         shares = [(x + 1.0) / 2.0 for x in numbers] if {*numbers} == {-1, 1} else numbers
         if are_probabilities(min(shares), sum(shares)):
             return max(range(classes), key=shares.__getitem__)
-    raise _row_error(name, row, sample)
+    raise _row_error(name, list(row), sample)
 
 
 def _row_error(name: str, row: list[Any], sample: int) -> ValueError:
