@@ -167,7 +167,7 @@ def key_of(x: Any) -> Any:
     return object, id(x)  # the step keeps it alive
 
 
-def checksum(x: np.ndarray) -> int:
+def array_checksum(x: np.ndarray) -> int:
     """Return a number that differs, almost certainly, after the array has changed in place."""
     return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
 

@@ -30,7 +30,7 @@ from engine.array_tape.steps import (
     ArrayStep,
     OnNumbers,
     TracedArray,
-    checksum,
+    array_checksum,
     describe_outcome,
     find_parts,
     find_traced,
@@ -241,7 +241,7 @@ class ArrayTrace:
         """Raise TypeError for a constant that has changed: replays read the array, not a copy."""
         if x.dtype.hasobject:
             return
-        _, before = self.constants.setdefault(id(x), (x, now := checksum(x)))
+        _, before = self.constants.setdefault(id(x), (x, now := array_checksum(x)))
         if now != before:
             raise TypeError(
                 "a constant array was changed in place under jit after its first use; make a new "
