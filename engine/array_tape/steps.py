@@ -95,24 +95,24 @@ class OnNumbers:
 # ------------------------------------------------------------------------------------- arguments
 
 
-def find_parts(x: Any) -> Iterator[Any]:
+def find_objects(x: Any) -> Iterator[Any]:
     """Yield the objects in an argument: in tuples, lists, slices and dicts."""
     if isinstance(x, TracedArray):
         yield x
     elif isinstance(x, tuple | list):
         for part in x:
-            yield from find_parts(part)
+            yield from find_objects(part)
     elif isinstance(x, slice):
-        yield from find_parts((x.start, x.stop, x.step))
+        yield from find_objects((x.start, x.stop, x.step))
     elif isinstance(x, dict):
-        yield from find_parts(tuple(x.values()))
+        yield from find_objects(tuple(x.values()))
     else:
         yield x
 
 
 def find_traced(x: Any) -> Iterator[TracedArray]:
     """Yield the traced arrays in an argument."""
-    return (part for part in find_parts(x) if isinstance(part, TracedArray))
+    return (part for part in find_objects(x) if isinstance(part, TracedArray))
 
 
 def map_traced(f: Callable[[TracedArray], Any], x: Any) -> Any:

@@ -32,7 +32,7 @@ from engine.array_tape.steps import (
     TracedArray,
     array_checksum,
     describe_outcome,
-    find_parts,
+    find_objects,
     find_traced,
     is_number,
     key_of,
@@ -221,7 +221,7 @@ class ArrayTrace:
 
     def check(self, args: Any) -> None:
         """Raise TypeError for an array that has changed in place, or that another call computed."""
-        for x in find_parts(args):
+        for x in find_objects(args):
             if type(x) is np.ndarray:
                 self.check_constant(x)
             if not isinstance(x, TracedArray):
