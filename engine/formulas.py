@@ -153,8 +153,8 @@ def over_distance(c, x, y):
     return divide(c, where(equal(distance, 0.0), math.inf, distance))
 
 
-# The derivatives of hypot and atan2 are products of s = x / r and c = y / r, over powers of the
-# distance r. Products that may be 0 come first: a quotient such as 1 / r may be infinite.
+# The derivatives of hypot and atan2 are products of s = x / r and c = y / r, divided by powers of
+# the distance r. Products that may be 0 come first: a quotient such as 1 / r may be infinite.
 
 
 @dispatched
@@ -217,7 +217,7 @@ def normal_cdf(x):
 
 @dispatched
 def quotient_slope(out, x, y):
-    """Return x / y² for out = x / y; a node does not depend on `out`."""
+    """Return x / y² for out = x / y. Nodes compute it from x and y alone."""
     return divide(out, y)
 
 
@@ -233,7 +233,7 @@ def over_cube(x, y):
 
 @dispatched
 def scaled_power(c, x, y):
-    """Return c * x ** y; 0 if a factor is 0, also where the other is infinite."""
+    """Return c * x ** y; 0 if a factor is 0, even where the other is infinite."""
     factor = power(x, y)
     return where(abs(c) <= 0.0, 0.0, where(abs(factor) <= 0.0, 0.0, c * factor))
 
@@ -254,7 +254,7 @@ def scaled_power_log_square(c, x, y):
 
 @dispatched
 def power_y(out, x, y):
-    """Return out * log(x) for out = x ** y, 0 for out = 0; a node does not depend on `out`."""
+    """Return out * log(x) for out = x ** y, 0 for out = 0. Nodes compute it from x and y alone."""
     return where(equal(out, 0.0), 0.0, out * log(x))
 
 

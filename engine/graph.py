@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
-# Arrays of parameters share their gradients with Values (see `engine.tape.parameters`): weak
-# references, by id, to those whose Values have not received them; and an object, which is replaced
-# by None when the gradient of a Value changes in any other way.
+# Arrays of parameters share their gradients with Values (see `engine.tape.parameters`). PENDING has
+# weak references, by id, to the Arrays whose gradients the Values have not received yet. CHANGED[0]
+# is an object that is replaced by None when the gradient of a Value changes in any other way.
 PENDING: dict[int, Any] = {}
 CHANGED: list[Any] = [None]
 
 
 def deliver(x: Any = None) -> None:
-    """Give Values their gradients from pending Arrays of parameters: all, or those of x alone."""
+    """Give Values their gradients from the pending Arrays of parameters: all, or those with x."""
     for reference in [*PENDING.values()]:
         parameters = reference()
-        if parameters is not None and (x is None or x in parameters._places):
+        if parameters is not None and (x is None or x in parameters._members):
             parameters.deliver()
 
 
@@ -182,7 +182,7 @@ def backward(root: Any) -> None:
 
 
 def backward_of_mixed(root: Any) -> None:
-    """Run the backward pass of `walk`, which also goes through Arrays."""
+    """Run the backward pass with `walk`, which accepts graphs of Values and Arrays."""
     for _ in walk(root):
         pass
 

@@ -12,7 +12,7 @@ from engine.rules import ROUND, WHERE, Op
 
 
 class Absent:
-    """An attribute of nodes in another library, which is refused with the name it has here.
+    """An attribute of another library's nodes, which raises AttributeError with its name here.
 
     Nodes have no `__dict__`, and Python's error for an assignment would have no remedy. Nodes of a
     subclass with a `__dict__` may have the attribute.
@@ -42,7 +42,7 @@ def list_present(kind: type, names: Iterable[str]) -> list[str]:
     """Return names for `dir()`, without the attributes that nodes of a class do not have."""
     attributes = ChainMap(*[dict(vars(base)) for base in kind.__mro__])
     absent = {name for name, x in attributes.items() if isinstance(x, Absent)}
-    return [name for name in names if name not in absent and name != "_mask"]  # which raises
+    return [name for name in names if name not in absent and name != "_mask"]  # `_mask` raises
 
 
 class NodeType(type):
@@ -90,7 +90,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     __array_ufunc__: Any = ForNumPy("value_ufunc")
     __array_function__: Any = ForNumPy("value_function")
     _map_elements: Any = ForNumPy("map_elements")
-    _join_values: Any = ForNumPy("join_values", "mixed")  # of all operands
+    _join_values: Any = ForNumPy("join_values", "mixed")  # called with all operands
     _element: Any = ForNumPy("element", "mixed")
 
     op: Op | None
@@ -290,10 +290,6 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         from engine.support.conversions import conversion_error
 
         return conversion_error(self, kind, sys._getframe(2))
-
-    def _is_constant(self) -> str:
-        """Return the end of an error message for a function that requires a gradient."""
-        return describe_constant(self)
 
     def __pos__(self) -> Self:
         return self

@@ -102,7 +102,7 @@ class Op:
     def unflatten(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Return the arguments of the formulas for a flat list of inputs.
 
-        Rows over sequences group them.
+        Rows over sequences group the inputs.
 
         >>> from engine.sequences.rules import DOT
         >>> MUL.unflatten([2.0, 3.0]), DOT.unflatten([2.0, 3.0, 10.0, 100.0, 1.0])
@@ -210,7 +210,37 @@ ERF        = Op("erf",        lambda x: erf(x),   lambda out, x: TWO_OVER_SQRT_P
 ERFC       = Op("erfc",       lambda x: erfc(x),  lambda out, x: -TWO_OVER_SQRT_PI * gaussian(x))
 NORMAL_CDF = Op("normal_cdf", normal_cdf,         lambda out, x: normal_pdf(x))
 
-# Rows for the slopes of other rows: their own slopes have no terms that cancel, or overflow beside a factor of 0.
+SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: sigmoid_slope(x))     # 1 - out is 0 for x > 37
+SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda out, x: sigmoid(x))
+SILU     = Op("silu",     lambda x: drop_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) + drop_large(x) * sigmoid_slope(x))
+GELU     = Op("gelu",     lambda x: drop_low(x) * normal_cdf(x),        lambda out, x: normal_cdf(x) + drop_large(x) * normal_pdf(x))
+RELU     = Op("relu",     relu,                                       lambda out, x: where(x <= 0.0, 0.0, 1.0))   # slope 0 at 0
+SQUARED_RELU = Op("squared_relu", lambda x: square(relu(x)),           lambda out, x: 2.0 * relu(x))
+LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x),   # slope `slope` at 0
+                lambda out, x, slope: where(x <= 0.0, slope, 1.0),
+                lambda out, x, slope: where(x <= 0.0, x, 0.0))
+ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),           # slope `alpha` at 0
+         lambda out, x, alpha: where(x <= 0.0, alpha * exp(x), 1.0),
+         lambda out, x, alpha: where(x <= 0.0, expm1(x), 0.0))
+
+FLOOR = Op("floor", lambda x: floor(x),   lambda out, x: 0.0)
+CEIL  = Op("ceil",  ceil,                 lambda out, x: 0.0)
+ROUND = Op("round", lambda x: rint(x),    lambda out, x: 0.0)   # to the even integer at a tie
+
+SIGN    = Op("sign",    sign,                     lambda out, x: where(abs(x) >= 0.0, 0.0, x))
+MAXIMUM = Op("maximum", maximum,  lambda out, x, y: tie_share(x, y),  lambda out, x, y: tie_share(y, x))   # a tie: 1/2 each
+MINIMUM = Op("minimum", minimum,  lambda out, x, y: tie_share(y, x),  lambda out, x, y: tie_share(x, y))
+CLIP    = Op("clip", lambda x, lo, hi: minimum(maximum(x, lo), hi),                  # slope 1 at both ends
+             lambda out, x, lo, hi: where(x < lo, 0.0, where(x > hi, 0.0, 1.0)),
+             lambda out, x, lo, hi: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0),
+             lambda out, x, lo, hi: where(maximum(x, lo) > hi, 1.0, 0.0))         # hi wins over lo
+WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
+             lambda out, condition, x, y: 0.0,
+             lambda out, condition, x, y: where(condition, 1.0, 0.0),
+             lambda out, condition, x, y: where(condition, 0.0, 1.0))
+
+# The slopes of other rows. They are rows, too, so that their own slopes have no terms that cancel, or that overflow
+# beside a factor of 0. Nodes have no methods for them.
 SECH_SQUARED     = Op("sech_squared",     sech_squared,      lambda out, x: -2.0 * out * tanh(x))
 ONE_MINUS_SQUARE = Op("one_minus_square", one_minus_square,  lambda out, x: -2.0 * x)
 GAUSSIAN         = Op("gaussian",         gaussian,          lambda out, x: -2.0 * drop_large(x) * out)
@@ -243,47 +273,17 @@ COS2_OVER_SQUARE = Op("cos2_over_square", cos2_over_square,
                       lambda out, x, y: 2.0 * cos3_over_cube(y, x),     lambda out, x, y: -2.0 * cos3_over_cube(x, y))
 SIN2_OVER_SQUARE = Op("sin2_over_square", sin2_over_square,
                       lambda out, x, y: 2.0 * cos3_over_cube(x, y),     lambda out, x, y: 2.0 * cos3_over_cube(y, x))
-
-SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: sigmoid_slope(x))     # 1 - out is 0 for x > 37
-SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda out, x: sigmoid(x))
-SILU     = Op("silu",     lambda x: drop_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) + drop_large(x) * sigmoid_slope(x))
-GELU     = Op("gelu",     lambda x: drop_low(x) * normal_cdf(x),        lambda out, x: normal_cdf(x) + drop_large(x) * normal_pdf(x))
-RELU     = Op("relu",     relu,                                       lambda out, x: where(x <= 0.0, 0.0, 1.0))   # slope 0 at 0
-SQUARED_RELU = Op("squared_relu", lambda x: square(relu(x)),           lambda out, x: 2.0 * relu(x))
-LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x),   # slope `slope` at 0
-                lambda out, x, slope: where(x <= 0.0, slope, 1.0),
-                lambda out, x, slope: where(x <= 0.0, x, 0.0))
-ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),           # slope `alpha` at 0
-         lambda out, x, alpha: where(x <= 0.0, alpha * exp(x), 1.0),
-         lambda out, x, alpha: where(x <= 0.0, expm1(x), 0.0))
-
-FLOOR = Op("floor", lambda x: floor(x),   lambda out, x: 0.0)
-CEIL  = Op("ceil",  ceil,                 lambda out, x: 0.0)
-ROUND = Op("round", lambda x: rint(x),    lambda out, x: 0.0)   # to the even integer at a tie
-
-SIGN    = Op("sign",    sign,                     lambda out, x: where(abs(x) >= 0.0, 0.0, x))
-MAXIMUM = Op("maximum", maximum,  lambda out, x, y: tie_share(x, y),  lambda out, x, y: tie_share(y, x))   # a tie: 1/2 each
-MINIMUM = Op("minimum", minimum,  lambda out, x, y: tie_share(y, x),  lambda out, x, y: tie_share(x, y))
-CLIP    = Op("clip", lambda x, lo, hi: minimum(maximum(x, lo), hi),                  # slope 1 at both ends
-             lambda out, x, lo, hi: where(x < lo, 0.0, where(x > hi, 0.0, 1.0)),
-             lambda out, x, lo, hi: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0),
-             lambda out, x, lo, hi: where(maximum(x, lo) > hi, 1.0, 0.0))         # hi wins over lo
-WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
-             lambda out, condition, x, y: 0.0,
-             lambda out, condition, x, y: where(condition, 1.0, 0.0),
-             lambda out, condition, x, y: where(condition, 0.0, 1.0))
-
 # fmt: on
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
-SLOPES_OF_OTHERS = {  # not methods
+SLOPES_OF_OTHERS = {
     SECH_SQUARED, ONE_MINUS_SQUARE, GAUSSIAN, NORMAL_PDF, OVER_SQUARE, OVER_CUBE, SCALED_POWER,
     SCALED_POWER_LOG, SCALED_POWER_LOG_SQUARE, DIRECTION_COSINE, COSINE_SLOPE, COSINE_CROSS_SLOPE,
     ANGLE_SLOPE, COS2_OVER_SQUARE, SIN2_OVER_SQUARE,
 }  # fmt: skip
 UNBOUNDED = {"lo": -math.inf, "hi": math.inf}  # arguments in place of None: x.clip(0.0, None)
-BOUNDS = {"min": "lo", "max": "hi"}  # NumPy's names of these arguments
-ROW_BY_FUNCTION: dict[str, Callable[..., Any]] = {  # by functions whose rows have other names
+BOUNDS = {"min": "lo", "max": "hi"}  # by NumPy's names of these arguments
+ROW_BY_FUNCTION: dict[str, Callable[..., Any]] = {  # for functions without a row of their name
     "divide": DIV, "power": POW, "mod": MOD, "floor_divide": FLOORDIV, "rint": ROUND,
     "quotient_slope": lambda out, x, y: OVER_SQUARE(x, y),
     "power_y": lambda out, x, y: SCALED_POWER_LOG(1.0, x, y),

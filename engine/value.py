@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, overload
 
 from engine import arithmetic, graph, methods
 from engine.graph import CHANGED, PENDING, Sent, deliver
-from engine.node import Node
+from engine.node import Node, describe_constant
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, Op
 
 new = object.__new__
@@ -194,7 +194,7 @@ class Value(Node[float]):
         """Return the node of `op` applied to nodes and numbers.
 
         Results of a user's row are converted to floats. Raises TypeError if `op` is not a row, or
-        for another number of arguments.
+        if the number of arguments is wrong.
 
         >>> from engine.rules import TABLE
         >>> Value.apply(TABLE["hypot"], Value(3.0), 4.0)
@@ -239,7 +239,7 @@ class Value(Node[float]):
         Raises ValueError for a constant, from which no gradient can flow.
         """
         if self.constant:
-            raise ValueError(f"backward {self._is_constant()}")
+            raise ValueError(f"backward {describe_constant(self)}")
         run = graph.observer.override("backward") if observed else None
         (run or (graph.backward_of_mixed if INPUTS.get() else graph.backward))(self)
 
@@ -265,7 +265,7 @@ class Value(Node[float]):
         sent = [] if dx is None else [Sent(x, dx, g * dx)]
         return sent if dy is None else [*sent, Sent(self._y, dy, g * dy)]
 
-    _contributions = _send  # in the backward pass of an Array
+    _contributions = _send  # its name in the backward pass of an Array
 
     def _outdated(self, i: int) -> bool:
         """Return whether recomputing this node would give another number."""
@@ -334,7 +334,7 @@ INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
 
 
 def is_mixed(x: Any) -> bool:
-    """Return whether `x` is an array that a Value meets in a function that is differentiated."""
+    """Return whether `x` is an array, within a function that is being differentiated."""
     if not INPUTS.get() or reading:
         return False
     return is_array(x) or bool(getattr(x, "shape", ()) and not holds_objects(x))
@@ -346,7 +346,7 @@ def is_array(x: object) -> TypeGuard[Any]:
 
 
 def lift_element(x: Any) -> Value:
-    """Return an element of a sequence as a Value, also an Array of one element."""
+    """Return an element of a sequence as a Value. It may be an Array of one element."""
     return x._element() if is_array(x) and x.size == 1 else lift(x)
 
 

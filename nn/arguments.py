@@ -52,7 +52,7 @@ def takes_arguments(f: Callable[..., Any], count: int) -> bool:
 def look_up(kind: str, table: Mapping[str, T], name: object) -> T:
     """Return the entry with that name. Raises ValueError, with the known names, if there is none.
 
-    The message suggests what a name of another library is called here, or a similar name.
+    The message suggests the counterpart of a name of another library, or a similar name.
 
     >>> look_up("activation", {"relu": 1, "tanh": 2}, "Relu")
     Traceback (most recent call last):
@@ -110,10 +110,10 @@ def check_parameters(name: str, parameters: object) -> list[Any]:
 
 
 def to_list(xs: Any, expected: str) -> list[Any]:
-    """Return samples as a list: a sequence, or anything else that NumPy converts to an array.
+    """Return samples as a list. They are a sequence, or anything that NumPy converts to an array.
 
-    A DataFrame of pandas, for example, would iterate over the names of its columns. Raises
-    TypeError, with a message that begins with `expected`, for anything else.
+    The conversion matters for a DataFrame of pandas, which iterates over the names of its columns.
+    Raises TypeError, with a message that begins with `expected`, for anything else.
     """
     if hasattr(xs, "__array__") and not (is_node(xs) or hasattr(xs, "_as_data")):
         import numpy as np

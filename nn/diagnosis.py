@@ -205,7 +205,7 @@ def _state_restored(model: Module) -> Iterator[None]:
 def _gradients_restored(nodes: Iterable[Node]) -> Iterator[None]:
     """Set the gradients of leaves to 0, and restore them at the end."""
     leaves = [x for x in nodes if x.op is None and not x.constant]
-    deliver()  # gradients of functions under jit
+    deliver()  # the gradients that functions under jit have computed
     before = [(x, x._grad, x._dx) for x in leaves]
     try:
         for x in leaves:

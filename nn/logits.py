@@ -11,17 +11,17 @@ MOST = 4  # rows in between
 
 
 def warn_of_probabilities(loss: str, takes: str, predictions: Any) -> None:
-    """Warn if predictions are results of sigmoid or softmax, of which a loss takes the logits.
+    """Warn if the predictions for a loss of logits are results of sigmoid or softmax.
 
-    `takes` describes the predictions that the loss expects. Only the first of a list is examined,
-    and of a model under `jit` the rows are not known.
+    `takes` describes the predictions that the loss expects. Only the first prediction of a list is
+    examined. Results of a model under `jit` are not, because their rows are unknown.
     """
     node = predictions
     while isinstance(node, list | tuple) and node:
         node = node[0]
     if isinstance(node, Node) and (name := find_probabilities(node)):
         warn(
-            f"{loss} takes {takes}, got results of {name}, with which training sticks; remove the "
+            f"{loss} takes {takes}, got results of {name}, with which training stalls; remove the "
             f"{name} from the end of the model"
         )
 

@@ -93,8 +93,8 @@ def loss_of_pairs(
     """Make a loss from a formula for one prediction and one target.
 
     The formula runs on Values one by one and on whole Arrays. The loss raises ValueError for a
-    target for which `is_target` is false; `expects` describes valid targets. It warns about
-    predictions that are probabilities if `takes` describes others.
+    target for which `is_target` is false; `expects` describes valid targets. If
+    `takes` is given, it describes the predictions, and probabilities issue a warning.
     """
 
     def decorate(formula: Loss) -> LossOfPairs:
@@ -248,8 +248,8 @@ def huber(predictions: Any, targets: Any, delta: float = 1.0) -> "Value | Array"
 def hinge(scores: Any, labels: Any) -> "Value | Array":
     """Return the hinge loss max(0, 1 - y s) of scores s and labels y. Its slope is 0 at y s = 1.
 
-    Scores have both signs: issues GradientWarning for results of sigmoid or softmax. Raises
-    ValueError for labels other than -1 and 1.
+    Scores may be negative: results of sigmoid or softmax issue GradientWarning. Raises ValueError
+    for labels other than -1 and 1.
 
     >>> hinge([Value(0.25), Value(3.0)], [1, 1])
     Value(0.375)

@@ -42,9 +42,9 @@ def accuracy(
     ignore_index a label whose samples are left out, as in `losses.cross_entropy`
 
     `fit` chooses the threshold and `ignore_index` by its loss and targets. Shapes are not
-    broadcast. Raises ValueError for other labels, for labels -1 and 0 of one score, for rows that
-    are not class probabilities, for no samples, for unequal lengths and for a threshold that is not
-    a number.
+    broadcast. Raises ValueError for other labels, for labels -1 and 0 of single scores, for rows
+    that are not class probabilities, for no samples, for unequal lengths and for a threshold that
+    is not a number.
 
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)
@@ -69,15 +69,16 @@ def accuracy(
         )
     outcomes, of_scores = [], []
     for i, (prediction, label) in enumerate(zip(predictions, targets, strict=True)):
-        if not is_row(label) and ignore_index is not None and label == ignore_index:
-            continue
         is_list = hasattr(prediction, "__len__") and not isinstance(prediction, str)
         logits = list(map(_to_number, prediction if is_list else [prediction]))
         if not logits:
             raise ValueError("accuracy expects at least one logit per prediction, got none")
         classes = range(-1, 2) if len(logits) == 1 else range(len(logits))
-        if len(logits) > 1 and is_row(label):
-            label = _label_of_row("accuracy", list(label), len(logits), i)
+        if is_list and is_row(label):
+            is_column = len(logits) == len(label) == 1
+            label = label[0] if is_column else _label_of_row("accuracy", label, len(logits), i)
+        if ignore_index is not None and not is_row(label) and label == ignore_index:
+            continue
         if label not in classes:
             raise _label_error("accuracy", label, classes)
         if len(logits) == 1:
@@ -208,7 +209,7 @@ def _labels_of_rows(name: str, logits: "np.ndarray", targets: "np.ndarray") -> "
     return shares.argmax(axis=1)
 
 
-def _label_of_row(name: str, row: list[Any], classes: int, sample: int) -> int:
+def _label_of_row(name: str, row: Any, classes: int, sample: int) -> int:
     """Return the index of the largest of a sample's class probabilities.
 
     The entries of a one-hot row may be -1 and 1, as for the hinge loss. Raises ValueError for
@@ -219,7 +220,7 @@ def _label_of_row(name: str, row: list[Any], classes: int, sample: int) -> int:
         shares = [(x + 1.0) / 2.0 for x in numbers] if {*numbers} == {-1, 1} else numbers
         if are_probabilities(min(shares), sum(shares)):
             return max(range(classes), key=shares.__getitem__)
-    raise _row_error(name, row, sample)
+    raise _row_error(name, list(row), sample)
 
 
 def _row_error(name: str, row: list[Any], sample: int) -> ValueError:
@@ -248,12 +249,12 @@ def _check_any(name: str, count: int) -> None:
 
 
 def check_signs(name: str, labels: "Collection[Any]") -> None:
-    """Raise ValueError for labels -1 and 0, both of which are the lower of two classes."""
+    """Raise ValueError if -1 and 0 are both labels: each denotes the lower of two classes."""
     if -1 in labels and 0 in labels:
         raise ValueError(
             f"{name} expects labels 0 and 1, or -1 and 1, for one score per sample, got both -1 "
-            "and 0, the lower class of each; number three classes from 0, as y + 1 does, and give "
-            "the model an output per class"
+            "and 0, each of which is a lower class; number three classes from 0, as y + 1 does, "
+            "and give the model an output per class"
         )
 
 

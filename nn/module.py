@@ -370,7 +370,7 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
     """Return how to convert a state that is of Values where a network of Arrays is, or vice versa.
 
     Returns "" for a module that has no counterpart, for a state of the same kind, and for one with
-    another count of numbers.
+    a different count of numbers.
     """
     own = [node.data for node in module.named_state().values()]
     if count_numbers(own) != count_numbers(state.values()):

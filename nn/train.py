@@ -91,7 +91,7 @@ def fit(
     batch_size  the number of samples in a mini-batch; None puts all samples in one
     metric      a function (predictions, targets) -> float, or "accuracy": `nn.accuracy` with the
                 threshold 0.5 for mse, mae and huber on labels 0 and 1, and 0 for other losses of
-                `nn.losses` and labels -1 and 1, without the label that the loss ignores
+                `nn.losses` and labels -1 and 1; it ignores the label that the loss ignores
     validation  (X, y), or the fraction of the samples to hold out
     patience    stop after this many epochs without a new lowest validation loss; without
                 validation samples, the loss over the training samples after the epoch counts

@@ -1,4 +1,4 @@
-"""`jit` of Arrays notices what Python makes of a number: integers, text, hashes, results of C functions.
+"""`jit` of Arrays notices conversions of a number: to integers, text, hashes, arguments of C functions.
 
 Each function of a number is called with several numbers in turn. Each call returns what eager code
 returns, bit for bit and in its dtype, or raises an error with the user's call and a remedy.
@@ -295,6 +295,14 @@ def test_an_error_in_a_replay_is_that_of_the_function():
     assert fast(0.5).item() == 1.5
 
 
+def test_text_of_long_arrays_is_compared_in_full():
+    """NumPy abbreviates the text of an array of more than 1,000 elements."""
+    w, x, y = Array([1.0, 2.0]), np.zeros(2000), np.zeros(2000)
+    y[1000] = 7.0
+    fast = jit(lambda x: w.sum() * float(x.astype(str)[1000]), [w])
+    assert [fast(x).item(), fast(y).item()] == [0.0, 21.0]
+
+
 def test_numbers_of_another_call_are_refused():
     w, kept = Array([1.0, 2.0]), []
 
@@ -304,7 +312,7 @@ def test_numbers_of_another_call_are_refused():
 
     fast = jit(f, [w])
     assert fast(1.0).item() == 6.0
-    with pytest.raises(TypeError, match="another call of a function under jit computed"):
+    with pytest.raises(TypeError, match="one that another call computed"):
         fast(np.ones(2))
 
 

@@ -154,3 +154,39 @@ def test_changes_in_place_are_refused(name):
     f(x)
     with pytest.raises(TypeError, match=r"under jit|plain array"):
         jit(f, [w])(x)
+
+
+IN_PLACE = {  # changes of a constant array between two uses, or after the last one
+    "between": lambda a, use: use(a) + use(add_one(a)),
+    "of a view": lambda a, use: use(a[:2]) + use(a) + use(add_one(a[:2])) + use(a),
+    "there and back": lambda a, use: use(a) + use(add_one(a)) + use(add_one(a, -1.0)),
+    "after": lambda a, use: use(a) + 0.0 * add_one(a).sum(),
+}
+
+
+def add_one(a, one=1.0):
+    a += one
+    return a
+
+
+@pytest.mark.parametrize("f", IN_PLACE.values(), ids=IN_PLACE)
+def test_constants_that_change_in_place(f):
+    """A replay would read the last numbers, and the recording knows an array by its identity."""
+    w = Array([1.0, 2.0, 3.0])
+    fast = jit(lambda x: f(np.zeros(3), lambda a: (w[: len(a)] * (x[: len(a)] + a)).sum()), [w])
+    with pytest.raises(TypeError, match=r"constant array was changed in place under jit"):
+        fast(np.ones(3))
+
+
+def test_constants_that_are_made_anew():
+    w = Array([1.0, 2.0])
+
+    def f(x):
+        out, a = 0.0, np.zeros(2)
+        for _ in range(3):
+            out, a = out + (w * (x + a)).sum(), a + 1.0
+        return out
+
+    fast = jit(f, [w])
+    for x in (np.ones(2), np.full(2, 3.0)):
+        assert fast(x).item() == f(x).item()

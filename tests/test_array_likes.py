@@ -15,7 +15,7 @@ SHARES = np.array([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]])
 
 
 class Frame:
-    """An object as of pandas: an index is a name, and it iterates over names."""
+    """An object like those of pandas: an index is a name, and it iterates over names."""
 
     def __init__(self, numbers):
         self.numbers = np.asarray(numbers)
@@ -174,3 +174,9 @@ def test_masked_targets_are_refused(name, payload):
         LOSSES[name](
             np.ma.array(SCORES, mask=SCORES < -1.0) if name == "cross_entropy" else y, [1, 1, 1]
         )
+
+
+def test_indices_of_take():
+    """Objects with a dtype of another library, such as tensors of PyTorch, are indices, too."""
+    x = Array([1.0, 2.0, 3.0])
+    assert x.take(Categories([2, 0])).data.tolist() == [3.0, 1.0]

@@ -16,7 +16,7 @@ from engine import Array, ConstantArray, Op, jit
 from engine.arithmetic import exp
 from engine.array_tape import jit as jit_module
 from engine.array_tape import loops, native
-from engine.array_tape.traced import ArrayTrace
+from engine.array_tape.trace import ArrayTrace
 from engine.array_tape.updates import compile_update
 from engine.arrays.in_place import InPlace
 from engine.recorded_function import record_function

@@ -293,6 +293,13 @@ def test_constant_nodes_are_intended():
     assert value_and_grad(lambda x: x.detach() * 2.0)(2.0) == (4.0, 0.0)
 
 
+def test_a_function_that_returns_no_elements():
+    with pytest.raises(ValueError, match=r"one element, got shape \(0,\)"):
+        grad(lambda x: [])(np.ones(2))
+    with pytest.raises(TypeError, match=r"must return a Value or .*, got \[\]"):
+        grad(lambda x: [])(2.0)
+
+
 def test_the_function_keeps_its_name():
     assert grad(cube).__name__ == "cube"
     assert value_and_grad(cube).__doc__ == cube.__doc__

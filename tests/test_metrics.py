@@ -62,6 +62,35 @@ def test_the_first_largest_logit_decides(case):
     assert matrix.trace() / matrix.sum() == pytest.approx(want, rel=1e-15)
 
 
+@pytest.mark.parametrize("ignored", [None, -1, 0])
+@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize(
+    "make_targets",
+    {
+        "labels": lambda rng, n, c: rng.integers(-1, c + 1, n),
+        "one-hot rows": lambda rng, n, c: np.eye(c)[rng.integers(0, c, n)],
+        "rows of -1 and 1": lambda rng, n, c: 2.0 * np.eye(c)[rng.integers(0, c, n)] - 1.0,
+        "any rows": lambda rng, n, c: rng.integers(0, 2, (n, c)),
+    }.values(),
+)
+def test_lists_and_arrays_have_one_accuracy(make_targets, classes, ignored):
+    """Or the same type of error."""
+
+    def attempt(*pair):
+        try:
+            return accuracy(*pair, ignore_index=ignored)
+        except (ValueError, TypeError) as problem:
+            return type(problem)
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        n = int(rng.integers(1, 4))
+        predictions = rng.integers(-2, 3, (n, classes)).astype(float)
+        targets = make_targets(rng, n, classes)
+        of_lists = attempt(predictions.tolist(), targets.tolist())
+        assert of_lists == attempt(predictions, targets), (predictions, targets)
+
+
 def test_labels_of_true_and_false_are_numbers():
     predictions = np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]])
     assert accuracy(Array(predictions), np.array([False, True, True])) == pytest.approx(2 / 3)

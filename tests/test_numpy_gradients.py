@@ -1,4 +1,4 @@
-"""No function of NumPy returns numbers that were computed from an Array, and have no gradient.
+"""No function of NumPy returns numbers that were computed from an Array but have no gradient.
 
 Each public function is called with Arrays in the place of arrays that it accepts. It must return
 nodes with the right values and slopes, or results that do not change with the Arrays, or raise.

@@ -383,6 +383,15 @@ def test_unique_elements_and_their_places():
     np.testing.assert_array_equal(x.grad, [1.0, 0.0, 0.0, 0.0])
 
 
+@pytest.mark.parametrize("q", [0.0, 0.1, 0.2, 0.9, [0.25, 0.3]])
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf, 0.1])
+def test_quantiles_have_the_bits_of_numpy(special, q):
+    data = np.array([special, 0.3, -3.0, 0.7])
+    with np.errstate(invalid="ignore"):
+        expected = np.quantile(data, q)
+    np.testing.assert_array_equal(np.quantile(Array(data), q).data, expected)
+
+
 def test_quantiles_beside_nan_and_out_of_range():
     x = Array([[1.0, np.nan], [2.0, 3.0]])
     np.testing.assert_array_equal(

@@ -71,7 +71,7 @@ class ArrayReplay:
     def forward(self, call: "ArrayCall", first: bool) -> bool:
         """Run the forward pass; return whether the program fits the numbers.
 
-        If a step raises an error, the program does not: the function may handle the error.
+        It does not fit if a step raises an error, because the function may handle the error.
         """
         states = [x.state for x in self.generators] if self.generators else []
         try:

@@ -1,6 +1,7 @@
-"""Conversions of traced arrays and numbers to Python objects, each of which is a guard.
+"""Conversions of traced arrays and numbers to Python objects.
 
-A guard is a step whose outcome must be the same in each replay, such as a text or a hash.
+Each conversion, such as to a text or a hash, is a guard: a step whose outcome must be the same in
+each replay.
 """
 
 import math
@@ -19,7 +20,7 @@ REFUSED = re.compile(r"\bTraced(Number)?\b|\b(type|or) float(64)?\b")
 
 
 def explain_refusal(problem: BaseException | None) -> None:
-    """Raise an error with the user's call and a remedy if a function refused a traced array."""
+    """Raise TypeError, with the user's call and a remedy, if a function refused a traced array."""
     text, remedy = str(problem), ""
     if REFUSED.search(text):
         remedy = (
@@ -36,13 +37,13 @@ class Conversions(TracedArray):
     __slots__ = ()
 
     def _convert(self, f: Callable[..., Any], *args: Any) -> Any:
-        """Return f(x, *args), and record that it must be the same in each replay."""
+        """Return f(x, *args), and record that the result must be the same in each replay."""
         return self._trace.guard((lambda x: f(x, *args)) if args else f, self)
 
     def __hash__(self) -> int:
-        """Return the hash of the number while a function is recorded, later that of this object.
+        """Return the hash of the number during recording, and that of this object afterwards.
 
-        Programs keep traced arrays in sets and dicts, where each equals itself alone.
+        Programs keep traced arrays in sets and dicts, where each one equals only itself.
         """
         return self._convert(hash) if self._trace.is_open else object.__hash__(self)
 
@@ -53,18 +54,18 @@ class Conversions(TracedArray):
         return self._convert(round, *digits)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Return how to pickle the number, which becomes a constant."""
+        """Reduce the number for pickling. It becomes a constant."""
         x = np.asarray(self) if self.ndim else self._convert(operator.pos)  # refused for arrays
         return x.__reduce_ex__(protocol)
 
     def _convert_by(self, name: str) -> Any:
-        """Return an attribute of a number, or a function that converts the result of a method."""
+        """Return an attribute of a number, or a function that calls a method; both are guards."""
         if callable(getattr(self._plain(), name)):
             return lambda *args: self._convert(lambda x: getattr(x, name)(*args))
         return self._convert(operator.attrgetter(name))
 
     def _plain(self) -> Any:
-        """Return the array or the number of now, as the function sees it without `jit`."""
+        """Return the current array or number, as the function sees it without `jit`."""
         return self.value[()] if self.scalar else self.value
 
 
@@ -88,7 +89,10 @@ class NumberOperators:
 
 
 def operator_method(name: str, f: Callable[..., Any], swap: bool) -> Callable[..., Any]:
-    """Return a method that computes with numbers of Python; NumPy computes with its own objects."""
+    """Return the method of an operator that computes as Python does.
+
+    NumPy computes if another operand is one of its objects.
+    """
 
     def method(self: Any, *others: Any) -> Any:
         if any(isinstance(x, np.ndarray | np.generic) or overrides_ufuncs(x) for x in others):

@@ -58,8 +58,9 @@ class ArrayJit:
     Everything else that the function does happens only while it is recorded, as does reading global
     variables and other attributes, such as the rate of dropout; `drop_recordings()` lets it be
     recorded again. A computation whose numbers would be those of the recording raises TypeError: a
-    conversion to a plain array (`np.asarray(x)`), an assignment to elements, random numbers from a
-    generator, and `backward()` inside the function.
+    conversion to a plain array (`np.asarray(x)`), an assignment to elements, a constant array that
+    changes in place after its first use, random numbers from a generator, and `backward()` inside
+    the function.
 
     >>> import numpy as np
     >>> from engine import Array, jit

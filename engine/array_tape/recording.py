@@ -12,7 +12,8 @@ import numpy as np
 
 from engine.array_tape.conversions import explain_refusal
 from engine.array_tape.steps import CALL, GUARD, ArrayStep, find_traced, layout_of, unwrap
-from engine.array_tape.traced import ArrayTrace, Traced
+from engine.array_tape.trace import ArrayTrace
+from engine.array_tape.traced import Traced
 from engine.arrays.arithmetic import run
 from engine.arrays.array import Array
 from engine.arrays.formulas import unbroadcast
@@ -272,6 +273,7 @@ def record_passes(
         copy = lambda x: recording.trace.copy(x) if isinstance(x, Traced) else x
         ends = [copy(x) for x in outputs]
         assigned = {leaf: copy(x) for leaf, x in recording.assigned.items()}
+        recording.trace.check_constants()
     recording.generators.check()
     trace, root, seed, gradients = recording.trace, roots[0], None, {}
     count = len(trace.steps)

@@ -1,5 +1,7 @@
 """The steps of a recorded function: calls of NumPy's functions, with their results."""
 
+import sys
+import zlib
 from collections.abc import Callable, Iterator
 from types import BuiltinMethodType, MethodDescriptorType
 from typing import Any
@@ -17,7 +19,7 @@ EACH_CALL = "each call"  # has an effect, such as drawing random numbers
 class TracedArray:
     """The base class of traced arrays (see `engine.array_tape.traced`)."""
 
-    # `trace` is a method of arrays.
+    # The trace is `_trace`, because arrays have a method `trace`.
     __slots__ = ("_trace", "changed", "scalar", "step", "value", "viewed")
     value: Any
     scalar: bool
@@ -75,9 +77,9 @@ class Cast:
 
 
 class OnNumbers:
-    """A function of numbers of Python whose results have one type.
+    """A function of Python numbers whose results always have the same type.
 
-    In a replay, another type raises TypeError: a negative number to the power 0.5 is complex.
+    In a replay, a result of another type raises TypeError: (-2.0) ** 0.5, for example, is complex.
     """
 
     def __init__(self, f: Callable[..., Any], kind: type):
@@ -93,17 +95,24 @@ class OnNumbers:
 # ------------------------------------------------------------------------------------- arguments
 
 
-def find_traced(x: Any) -> Iterator[TracedArray]:
-    """Yield the traced arrays in an argument: in tuples, lists, slices and dicts."""
+def find_objects(x: Any) -> Iterator[Any]:
+    """Yield the objects in an argument: in tuples, lists, slices and dicts."""
     if isinstance(x, TracedArray):
         yield x
     elif isinstance(x, tuple | list):
         for part in x:
-            yield from find_traced(part)
+            yield from find_objects(part)
     elif isinstance(x, slice):
-        yield from find_traced((x.start, x.stop, x.step))
+        yield from find_objects((x.start, x.stop, x.step))
     elif isinstance(x, dict):
-        yield from find_traced(tuple(x.values()))
+        yield from find_objects(tuple(x.values()))
+    else:
+        yield x
+
+
+def find_traced(x: Any) -> Iterator[TracedArray]:
+    """Yield the traced arrays in an argument."""
+    return (part for part in find_objects(x) if isinstance(part, TracedArray))
 
 
 def map_traced(f: Callable[[TracedArray], Any], x: Any) -> Any:
@@ -120,7 +129,7 @@ def map_traced(f: Callable[[TracedArray], Any], x: Any) -> Any:
 
 
 def unwrap(x: Any) -> Any:
-    """Return an argument with the arrays of now in place of traced ones."""
+    """Return an argument with the current arrays in place of traced ones."""
     return map_traced(lambda traced: traced.value, x)
 
 
@@ -130,12 +139,17 @@ def as_scalar(x: Any) -> Any:
 
 
 def describe_outcome(f: Callable[..., Any], *args: Any, **settings: Any) -> Any:
-    """Return the result of a guard: a bool, or the text of another result or of an error."""
+    """Return the result of a guard if it is a bool, else the text of the result or of the error."""
     try:
         result = f(*args, **settings)
     except Exception as problem:
         return repr(problem)
-    return result if type(result) is bool else repr(result)
+    if type(result) is bool:
+        return result
+    if type(result) in (int, float, str):
+        return repr(result)
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # all elements, all digits
+        return repr(result)
 
 
 def key_of(x: Any) -> Any:
@@ -151,6 +165,11 @@ def key_of(x: Any) -> Any:
     if isinstance(x, np.ufunc | BuiltinMethodType | MethodDescriptorType | Cast):
         return x  # `np.add.reduce` is another object each time
     return object, id(x)  # the step keeps it alive
+
+
+def array_checksum(x: np.ndarray) -> int:
+    """Return a number that differs, almost certainly, after the array has changed in place."""
+    return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
 
 
 def is_number(x: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.call import ArrayCall
-from engine.arrays.array import Array, send_quietly
+from engine.arrays.array import Array, contributions_of
 from engine.graph import Gradients, reverse_pass, topological
 from engine.support.blas import restore_threads, take_threads
 from engine.watch.hooks import Hook
@@ -96,7 +96,7 @@ def propagate_again(root: Array) -> None:
     senders = [x for x in topological(root) if x.op is not None and not x.constant]
     gradients = Gradients({root: root._grad})
     with np.errstate(all="ignore"):
-        for _ in reverse_pass(reversed(senders), gradients, send_quietly):
+        for _ in reverse_pass(reversed(senders), gradients, contributions_of):
             pass
     for x in senders:
         x._grad = gradients.get(x)

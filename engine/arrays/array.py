@@ -32,7 +32,7 @@ from engine.arrays.rules import (
     unbroadcast,
 )
 from engine.graph import InGraph, Sent, reverse_pass, topological
-from engine.node import Node
+from engine.node import Node, describe_constant
 from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
@@ -189,8 +189,8 @@ class Array(ArrayMethods):
         """Return the node of `op` over Arrays, plain arrays and numbers.
 
         The node keeps its inputs and, for the backward pass, their data as they are now. Settings
-        are those of the row, such as `axis`. Raises TypeError for anything but a row for Arrays and
-        for another number of arguments, and ValueError for incompatible shapes.
+        are those of the row, such as `axis`. Raises TypeError if `op` is not a row for Arrays or if
+        the number of arguments is wrong, and ValueError for incompatible shapes.
 
         >>> from engine.rules import TABLE
         >>> Array.apply(TABLE["hypot"], Array([3.0, 6.0]), [4.0, 8.0])
@@ -260,7 +260,7 @@ class Array(ArrayMethods):
         array([2., 4., 6.])
         """
         if self.constant:
-            raise ValueError(f"backward {self._is_constant()}")
+            raise ValueError(f"backward {describe_constant(self)}")
         if self.size != 1:
             raise ValueError(
                 f"backward expects one element, got {describe_array(self)}; take its .sum() or "
@@ -278,7 +278,7 @@ class Array(ArrayMethods):
         self._receive(self._one())
         senders = [node for node in order if node.op is not None and not node.constant]
         with np.errstate(all="ignore"):
-            for _ in reverse_pass(reversed(senders), InGraph, send_quietly):
+            for _ in reverse_pass(reversed(senders), InGraph, contributions_of):
                 pass
 
     def _outdated(self, i: int) -> bool:
@@ -398,7 +398,7 @@ class ConstantArray(Array):
 
     @property
     def _rank(self) -> int:
-        if self._dx is True:  # a frozen leaf: dtypes are those from before
+        if self._dx is True:  # a frozen leaf determines dtypes as before
             return REQUIRES_GRADIENT
         return getattr(self, "_own_rank", CONSTANT)
 
@@ -421,7 +421,7 @@ new = object.__new__
 
 
 def check_no_values(args: tuple[Any, ...]) -> None:
-    """Raise TypeError for a Value beside the result of a function under `jit`, or of a tape."""
+    """Raise TypeError for a Value combined with the result of a function under `jit` or a tape."""
     values = [x for x in args if isinstance(x, Node) and not isinstance(x, Array)]
     for x in args if values else ():
         if isinstance(x, Array) and depends_on_parameters(x):
@@ -430,8 +430,8 @@ def check_no_values(args: tuple[Any, ...]) -> None:
             )
 
 
-def send_quietly(node: Array, g: np.ndarray) -> list[Sent]:
-    """Return the contributions of a node, within `np.errstate` of a whole pass."""
+def contributions_of(node: Node, g: Any) -> list[Sent]:
+    """Return the contributions of an Array or a Value, in a pass that sets `np.errstate` once."""
     return node._contributions(g)
 
 

@@ -158,7 +158,7 @@ def gradient(f: Any, *spacing: float, axis: Any = None, edge_order: int = 1) -> 
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:
-    """Return the integral along an axis, of straight lines between the points."""
+    """Return the integral along an axis by the trapezoidal rule."""
     rows = move_last(y, axis)
     if x is not None:
         x = Array.lift(x)

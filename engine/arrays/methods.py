@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from engine.arrays.arguments import as_dtype
+from engine.arrays.arguments import as_dtype, as_ndarray
 from engine.arrays.formulas import Axis, Shape, count
 from engine.arrays.numpy_protocol import array_function, array_ufunc
 from engine.arrays.rules import (
@@ -44,6 +44,7 @@ from engine.node import Node
 from engine.rules import Op
 from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves
+from engine.value import is_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -405,7 +406,7 @@ class ArrayMethods(Node[np.ndarray]):
                [3., 4.],
                [1., 2.]])
         """
-        places = indices if hasattr(indices, "dtype") else np.asarray(indices)
+        places = indices if is_array(indices) else as_ndarray(indices)
         if places.dtype.kind not in "iu" and places.size:
             raise TypeError(f"take expects integers as indices, got {indices!r}")
         index = places.astype(int) if places.ndim else int(places)

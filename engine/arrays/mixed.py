@@ -1,8 +1,8 @@
 """Rows between Values and Arrays, for the functions that `engine.derivatives` differentiates.
 
-Numbers among the arguments of a differentiated function are Values. Where one meets an array, it
-becomes an Array without axes; where a derivative goes back from that Array to the Value, an element
-becomes a Value. The two rows are linear, and the transpose of each other.
+Numbers among the arguments of a differentiated function are Values. In an operation with an array,
+a Value becomes an Array without axes; in the derivative, an element of an Array becomes a Value.
+The two rows are linear, and each is the transpose of the other.
 
 Such graphs exist only while a function is differentiated: elsewhere, Values and Arrays do not mix.
 """
@@ -22,7 +22,7 @@ from engine.watch import hooks
 
 
 class JoinValues(Op):
-    """Values joined to an array of a shape and dtype."""
+    """Values joined into an array of a shape and dtype."""
 
     __slots__ = ("dtype", "shape")
     name, partials = "array", ()
@@ -85,7 +85,7 @@ class JoinedValues(Array):
 
 
 def make_joined(xs: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return the Array of Values and numbers, which is constant if they are."""
+    """Return Values and numbers joined into an Array, a constant if all of them are constants."""
     inputs = tuple(map(lift_element, xs))
     op, data = JoinValues(shape, dtype), tuple([x._data for x in inputs])
     if all(x.constant for x in inputs):
@@ -108,9 +108,9 @@ def element(x: Array, index: int = 0) -> Value:
 
 
 def join_values(args: Sequence[Any]) -> list[Any]:
-    """Return operands with an Array in place of a Value, and of an array or list of Values.
+    """Return the operands with Arrays in place of Values, and of arrays and lists of Values.
 
-    It has the dtype of the Arrays among the operands.
+    They have the dtype of the first operand that is an Array and requires a gradient.
     """
     if hooks.reading:  # `jit` records no such rows
         return [*args]

@@ -106,8 +106,8 @@ def value_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **setting
 def methods_of(ufunc: np.ufunc) -> tuple[str, str]:
     """Return the names of a ufunc's method of a left and of a right operand; "" if none.
 
-    Ufuncs that return bools, other than < and its kin, have none. Those for `==` and `!=` have none
-    for two nodes, which the methods compare by identity.
+    Ufuncs that return bools have none, except for comparisons. Those for `==` and `!=` have none
+    for two nodes, because the methods compare these by identity.
     """
     name = ufunc.__name__
     operator = OPERATORS.get(name)
@@ -169,7 +169,7 @@ def apply_ufunc(
 
 
 def reduce_ufunc(self: Any, name: str, x: Any, *others: Any, axis: Any = 0, **settings: Any) -> Any:
-    """Return the node of a reduction such as `np.add.reduce(x)`; of one Value, the Value."""
+    """Return the node of a reduction such as `np.add.reduce(x)`, or a single Value unchanged."""
     own, keepdims = REDUCTIONS.get(name), settings.pop("keepdims", False)
     if own is None or others:
         raise undefined(name, self)
@@ -183,7 +183,7 @@ def reduce_ufunc(self: Any, name: str, x: Any, *others: Any, axis: Any = 0, **se
 
 
 def outer_product(self: Any, ufunc: np.ufunc, x: Any, y: Any) -> Any:
-    """Return a ufunc of all pairs of elements."""
+    """Return the node of a ufunc that is applied to all pairs of elements."""
     x, y = self.lift(x), self.lift(y)
     if hasattr(self, "shape"):
         x = x.reshape(*x.shape, *[1] * y.ndim)

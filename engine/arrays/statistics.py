@@ -21,7 +21,7 @@ from engine.node import Node
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Array:
-    """Return the middle element in sorted order, or the mean of the middle two; nan beside nan."""
+    """Return the middle element in sorted order, or the mean of the middle two; nan for a nan."""
     rows, shape = join_axes("median", a, axis)
     n = rows.shape[-1]
     ordered = rows.sort()
@@ -32,7 +32,7 @@ def median(a: Any, axis: Any = None, keepdims: bool = False) -> Array:
 
 
 def join_axes(name: str, x: Any, axis: Any) -> tuple[Array, tuple[int, ...]]:
-    """Return x with one or several axes joined as the last, and its shape if they had length 1."""
+    """Return x with one or several axes joined into the last, and the shape for `keepdims`."""
     given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = [normalize_axis(name, x, i) for i in given]
     kept = [i for i in range(x.ndim) if i not in axes]
@@ -44,7 +44,7 @@ def join_axes(name: str, x: Any, axis: Any) -> tuple[Array, tuple[int, ...]]:
 def quantile(
     a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
 ) -> Array:
-    """Return the numbers below which shares q of the elements are, interpolated linearly.
+    """Return the quantiles for shares q of the elements, with linear interpolation.
 
     Raises ValueError for shares outside [0, 1], for no elements and for another method.
     """
@@ -60,9 +60,10 @@ def quantile(
     ordered, places = rows.sort(), shares * (n - 1)
     low = np.floor(places).astype(int)
     below, above = ordered[..., low], ordered[..., np.minimum(low + 1, n - 1)]
-    out = below + (above - below) * (places - low).astype(a.dtype, copy=False)
+    t, gap = (places - low).astype(a.dtype, copy=False), above - below
+    out = where(t < 0.5, below + gap * t, above - gap * (1.0 - t))  # rounded as by NumPy
     if (is_nan := ordered[..., -1].isnan()).any():
-        out = where(is_nan.reshape(*is_nan.shape, *[1] * shares.ndim), math.nan, out)
+        out = where(is_nan.reshape((*is_nan.shape, *[1] * shares.ndim)), math.nan, out)
     out = np.moveaxis(out, range(out.ndim - shares.ndim, out.ndim), range(shares.ndim))
     return out.reshape(*shares.shape, *shape) if keepdims else out
 
@@ -76,9 +77,9 @@ def percentile(
 def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
 ) -> Any:
-    """Return the mean, weighted by `weights`: numbers for one axis, or in the shape of a.
+    """Return the mean, with weights along one axis or in the shape of a.
 
-    With `returned` it returns the sums of the weights, too.
+    With `returned` it also returns the sums of the weights.
     """
     x = Array.lift(a)
     w = Array.lift(np.ones(x.shape, x.dtype) if weights is None else weights)
@@ -100,7 +101,8 @@ def histogram(
 ) -> Any:
     """Return the number of elements in each bin, or the sum of their weights, and the edges.
 
-    These are plain arrays. Raises TypeError if the sums depend on nodes, not only on their order.
+    These are plain arrays. Raises TypeError if they would have a gradient: for weights that are
+    nodes and, with `density`, for elements and edges that are.
     """
     sources = [weights, a, bins] if density else [weights]
     if any(isinstance(x, Node) and not x.constant for x in sources):
@@ -113,7 +115,7 @@ def histogram(
 
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    """Return the sums of the weights of each integer from 0, or how often each occurs in x."""
+    """Return how often each integer from 0 occurs in x, or the sum of its weights."""
     places = as_ndarray(data_of(x))
     if weights is None:
         return np.bincount(places, None, minlength)
@@ -132,7 +134,7 @@ def unique(
     ar: Any, return_index: bool = False, return_inverse: bool = False,
     return_counts: bool = False, *, equal_nan: bool = True,
 ) -> Any:  # fmt: skip
-    """Return the distinct elements in order; the gradient goes to the first of equal ones."""
+    """Return the distinct elements in order; the gradient goes to the first of equal elements."""
     settings: Any = {"return_inverse": return_inverse, "return_counts": return_counts}
     _, index, *others = np.unique(ar.data, return_index=True, equal_nan=equal_nan, **settings)
     out = ar.reshape(-1)[index]

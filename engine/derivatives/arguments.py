@@ -52,10 +52,10 @@ def check_inputs(xs: Any) -> list[Any]:
 
 
 def check_kinds(outputs: Iterable[Node], inputs: Sequence[Node]) -> None:
-    """Raise TypeError for a result of the other kind than all inputs, Values or Arrays.
+    """Raise TypeError for an Array that depends on none of the Values, or vice versa.
 
-    Within functions that are differentiated they mix, so that it may depend on one nevertheless. So
-    does the result of a function under `jit` on Values that are its arguments.
+    It may depend on one within a function that is being differentiated, where both kinds mix. The
+    result of a function under `jit`, an Array, depends on Values that are its arguments.
     """
     for y in outputs:
         check_is_visible(y, inputs)

@@ -66,9 +66,9 @@ def check_gradients(
     A wrong row is therefore an error even where f is too coarse to show it. The message lists up to
     20 derivatives that differ, with their errors, and the rows that differ from their formulas.
 
-    A numerical derivative that overflows is infinite, and agrees with an infinite one, as of 1 / x
-    at 1e-300. It is nan where f is not finite in small steps to both sides of `at`, which is an
-    error. At a kink (relu at 0) no derivative exists: check next to it. Raises ValueError if f is
+    A numerical derivative that overflows is infinite and agrees with an infinite analytic one, such
+    as that of 1 / x at 1e-300. It is nan, which is an error, where f is not finite on both sides of
+    `at`. At a kink (relu at 0) no derivative exists: check next to it. Raises ValueError if f is
     random, and TypeError for float32, which is too coarse for differences. The data and gradients
     of nodes are restored.
 

@@ -11,7 +11,7 @@ FINER = 3  # steps that an estimate needs below its own, to measure the noise of
 ENOUGH = 8  # quotients, if rounding explains how each differs from the expected slope
 NOISY = 1e-3  # the noise of f, relative to f, that makes its slope unknown
 SAFETY = 10.0  # times the estimated error
-NOTICEABLE = 1e3  # a difference of f, in rounding errors, that these do not explain
+NOTICEABLE = 1e3  # a difference of f, in rounding errors, that rounding does not explain
 SUFFICIENT = 1e-9  # the relative difference from the expected slope that needs no smaller steps
 SMALLEST = 5e-324  # the distance between subnormal numbers
 ROUNDING = 2.0**-53  # the relative rounding error of a float
@@ -74,7 +74,7 @@ def estimate_slope(differences: Differences, x: float, expected: float = math.na
     "Accurate computation of F'(x) and F'(x)F''(x)"). The largest h is an eighth of |x| or of 1; for
     a tiny x, steps relative to x follow. The result is the value with the smallest error. The
     search ends early at a value that agrees with `expected` to nine digits, or if rounding explains
-    how every quotient differs from it. A slope that overflows in all small steps is infinite; one
+    how every quotient differs from it. A slope that overflows in all small steps is infinite; it
     is nan where f is not finite on both sides of x.
     """
     estimates: list[Estimate] = []
@@ -149,7 +149,7 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
 def differences_of(f: Callable[[float], float], x: float, rounding: float = 0.0) -> Differences:
     """Return the differences at x of f, a function of the distance from x.
 
-    `rounding` is that of intermediate results, which f has as well.
+    `rounding` is the rounding error of intermediate results, which adds to that of f.
     """
     center = f(0.0)
 

@@ -36,13 +36,13 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     Returns:
         a function of the arguments of f. It calls f with nodes in place of the arguments in
         `argnums`: with Arrays if there is an array among the arguments, else with Values. An
-        operation of a Value with an array gives an Array. The results are floats and arrays; they
+        operation on a Value and an array returns an Array. The results are floats and arrays; they
         are nodes where nodes are given, and within another function that is being differentiated,
         so that derivatives nest. The gradient has the form of the argument, and is a tuple of them
         for several `argnums`.
 
-    Issues GradientWarning if f returns a number, which does not depend on its arguments: return the
-    node, not its `.data` or `.item()`. A constant node is intended, and issues none.
+    Issues GradientWarning if f returns a plain number, which does not depend on its arguments:
+    return the node, not its `.data` or `.item()`. A constant node issues no warning.
 
     The function raises TypeError for arguments that are not real numbers, and ValueError if f
     returns several elements.
@@ -103,14 +103,14 @@ class Call(NamedTuple):
     def as_node(self, y: Any, expected: str = NODES) -> Node:
         """Return a part of the result as a node.
 
-        Warns if no part is a node: the derivatives are then 0, perhaps because f left the graph. A
-        constant node, such as the derivative of a linear function, is intended.
+        Warns if no part is a node: the derivatives are then 0, perhaps because f left the graph.
+        Does not warn about a constant node, such as the derivative of a linear function.
         """
         if isinstance(y, Node):
             return y
         node = constant_result(self.f, y, self.dtype, expected)
         parts = leaves(self.result)
-        if y is parts[0] and not any(isinstance(part, Node) for part in parts):
+        if parts and y is parts[0] and not any(isinstance(part, Node) for part in parts):
             warn(
                 f"{name_function(self.f)} returned {y!r}, which does not depend on the arguments, "
                 "so the derivatives are 0; return the node, not its .data, .item() or float()"

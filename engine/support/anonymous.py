@@ -45,7 +45,7 @@ def check_derivatives(inputs: Sequence[object], derivatives: object) -> None:
 
 
 class AnonymousOp(Op):
-    """The row of one node, which no other node has."""
+    """The row of a single node."""
 
     __slots__ = ()
 

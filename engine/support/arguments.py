@@ -37,7 +37,7 @@ def is_real(x: object) -> TypeGuard[float]:
 def is_array_like(x: object) -> bool:
     """Return whether `x` has axes and NumPy converts it: an ndarray, a tensor of PyTorch, a Series.
 
-    Nodes and arrays under `jit` are not.
+    Nodes and arrays under `jit` do not count.
     """
     converts = hasattr(x, "__array__") and not (is_node(x) or hasattr(x, "_as_data"))
     return converts and not isinstance(x, type) and getattr(x, "ndim", 0) > 0

@@ -43,9 +43,9 @@ class NoFormula(TypeError):
 
 
 def describe_failure(problem: BaseException, remedy: str) -> str:
-    """Return the failed call of the user, its message, and a remedy: `exp(x): must be real; ...`.
+    """Return the user's call that failed, the error's message, and a remedy.
 
-    The remedy is left out if the message has one.
+    An example is `exp(x): must be real number; ...`. The remedy is omitted if the message has one.
     """
     return str(problem) if isinstance(problem, NoFormula) else f"{find_call(problem)}; {remedy}"
 

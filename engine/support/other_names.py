@@ -112,8 +112,8 @@ REMARKS = {  # on keyword arguments without a counterpart
     "retain_graph": "leave it out: a graph is kept as long as its root",
     "create_graph": "grad(y, xs, create_graph=True) returns nodes, which can be differentiated",
     "gradient": "write vjp(y, xs, v) for a gradient v of y",
-    "allow_unused": "leave it out: a gradient that does not depend on x is 0",
-    "set_to_none": "leave it out: zero_grad() sets gradients to 0, and none is None",
+    "allow_unused": "leave it out: the gradient is 0 if y does not depend on x",
+    "set_to_none": "leave it out: zero_grad() sets gradients to 0, never to None",
     "has_aux": "return the value alone; the others can be computed by another call of the function",
 }
 
@@ -182,9 +182,9 @@ def make_keyword_decorator(names: Keywords, remarks: Mapping[str, str]) -> Calla
     """Return a decorator whose functions answer keyword arguments of other libraries.
 
     A call with a keyword that the function lacks raises TypeError; the message says what to write,
-    also for a keyword that is misspelled.
+    also for a misspelled keyword.
 
-    names    the counterparts of each keyword, of which the message has the first that is an
+    names    the counterparts of each keyword; the message names the first one that is an
              argument of the function; an example may follow, as in "betas=(0.9, 0.999)"
     remarks  for keywords without a counterpart among the arguments
     """
@@ -218,7 +218,7 @@ def refuse_keyword(
     names: Keywords,
     remarks: Mapping[str, str],
 ) -> None:
-    """Raise TypeError for a keyword that a function lacks, with what to write, if that is known."""
+    """Raise TypeError for a keyword that a function lacks, with the remedy if it is known."""
     remedy = remarks.get(name)
     for answer in names.get(name, ()):
         ours = answer.partition("=")[0]

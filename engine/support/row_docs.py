@@ -40,7 +40,7 @@ def docstring(op: Op, name: str) -> str:
         lines += [f"Derivative for {x}: {slope}" for x, slope in zip(letters, slopes, strict=True)]
     words = set(re.findall(r"\w+", " ".join([formula(op.forward), *slopes])))
     notes = ["out is the result."] * ("out" in words)
-    bounds = "A bound of None is no bound. Bounds may be named min and max, and one left out."
+    bounds = "None is no bound. The bounds may also be named min and max; either may be omitted."
     notes += [bounds] * bool(UNBOUNDED.keys() & set(letters))
     if helpers := sorted(words & HELPERS - {op.name}):
         notes += [f"engine.formulas defines {', '.join(helpers)}."]
@@ -52,8 +52,8 @@ def docstring(op: Op, name: str) -> str:
 def clear_float_flags() -> None:
     """Clear the processor's flags for invalid operations, which the probes have set.
 
-    NumPy would report them if it was NumPy that called the method, for an array of Values. A ufunc
-    clears them when it starts.
+    NumPy would report them if it called the method, as for an array of Values. A ufunc clears them
+    when it starts.
     """
     if "numpy" in sys.modules:
         sys.modules["numpy"].add(0.0, 0.0)

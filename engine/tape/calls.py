@@ -247,7 +247,7 @@ Result.__name__ = "Array"  # in its repr
 
 
 def make_call_node(call: OneCall | Batch | Calls, flat: Array, outputs: np.ndarray) -> Array:
-    """Return the node of a call that has computed its outputs: a constant if nothing is trained."""
+    """Return the node of a call with its outputs: a constant if no input receives a gradient."""
     if not call.trains and not call.inputs:
         return ConstantArray(outputs)
     node = object.__new__(Result)

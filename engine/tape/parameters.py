@@ -1,10 +1,10 @@
 """`Parameters`, the Array of all parameters of a function under `jit` or of a tape.
 
 It shares its gradient with its Values, without copying it in each step. A backward pass writes to
-the Array, and marks it in `PENDING`; the Values receive their gradients when one of them is read or
-assigned. A gradient that is assigned to a Value, or computed in a graph of Values, replaces
-`CHANGED[0]`; the Array reads it before its own gradient is used. So at any time either the Array or
-its Values may be behind, but not both.
+the Array and adds it to `PENDING`; the Values receive their gradients when one of these is read or
+assigned. When the gradient of a Value is assigned, or computed in a graph of Values, `CHANGED[0]`
+is replaced; the Array reads the gradients of its Values before its own is used. At any time,
+therefore, either the Array or its Values may be outdated, but not both.
 """
 
 import threading
@@ -29,15 +29,15 @@ class Parameters(Array):
 
     Attributes:
         _stands_for: The Values.
-        _places: The same Values, to look one up.
+        _members: The same Values as a set.
         _gradients: Their gradients when they were last exchanged, as objects.
         _token: `CHANGED[0]` at that time.
-        _seen: The same, or False if other Arrays share Values and must deliver first.
+        _fresh: The same, or False if other Arrays share Values and must deliver theirs first.
         _sharing: Other Arrays of parameters that have Values in common with this one.
-        _is_new: Whether the gradient was assigned, not only added to, since the last exchange.
+        _is_new: Whether the gradient was assigned since the last exchange, not only added to.
     """
 
-    __slots__ = ("_gradients", "_is_new", "_places", "_seen", "_sharing", "_stands_for", "_token")
+    __slots__ = ("_fresh", "_gradients", "_is_new", "_members", "_sharing", "_stands_for", "_token")
     _sharing: "list[ref[Parameters]]"
 
     def __init__(self, data: ArrayLike, values: Sequence[Value], *, dtype: DTypeLike):
@@ -48,13 +48,13 @@ class Parameters(Array):
         EVERY[id(self)] = ref(self)
 
     def get_grad(self) -> np.ndarray:
-        if self._seen is not CHANGED[0]:
+        if self._fresh is not CHANGED[0]:
             self.collect()
         grad = self._grad
         return np.zeros_like(self._data) if grad is None else grad
 
     def set_grad(self, grad: ArrayLike) -> None:
-        if self._seen is not CHANGED[0]:
+        if self._fresh is not CHANGED[0]:
             self.collect()
         if type(grad) is float and grad == 0.0:  # as in each step
             self._grad = self._dx = None
@@ -67,7 +67,7 @@ class Parameters(Array):
     grad = property(get_grad, set_grad, doc=array_grad.__doc__)
 
     def _receive(self, contribution: np.ndarray) -> None:
-        if self._seen is not CHANGED[0]:
+        if self._fresh is not CHANGED[0]:
             self.collect()
         super()._receive(contribution)
         if id(self) not in PENDING:
@@ -94,7 +94,7 @@ class Parameters(Array):
         if CHANGED[0] is None:
             CHANGED[0] = object()
         self._token, self._gradients = CHANGED[0], [x._grad for x in self._stands_for]
-        self._seen = False if self._sharing else self._token
+        self._fresh = False if self._sharing else self._token
 
     def deliver(self) -> None:
         """Give the Values their gradients, if a pass or an assignment has changed them."""
@@ -116,7 +116,7 @@ class Parameters(Array):
     def append(self, xs: Sequence[Value]) -> None:
         """Append Values, with their numbers and gradients.
 
-        It stays the same node, because results of earlier calls refer to it.
+        The Array stays the same node, because results of earlier calls refer to it.
         """
         with LOCK:
             gradients = [*self.grad, *[x.grad for x in xs]]
@@ -129,22 +129,22 @@ class Parameters(Array):
 
     def find_sharing(self) -> None:
         """Find the other Arrays that have Values in common with this one."""
-        self._places = frozenset(self._stands_for)
+        self._members = frozenset(self._stands_for)
         for reference in [*EVERY.values()]:
             other = reference()
-            if other is None or other is self or self._places.isdisjoint(other._places):
+            if other is None or other is self or self._members.isdisjoint(other._members):
                 continue
             if not any(known() is other for known in self._sharing):
                 self._sharing.append(reference)
                 other._sharing.append(ref(self))
-                other._seen = False
+                other._fresh = False
 
     def __del__(self) -> None:
         EVERY.pop(id(self), None)
         for reference in self._sharing:
             if (other := reference()) is not None:
                 other._sharing = [x for x in other._sharing if x() is not self]
-                other._seen = other._seen or (not other._sharing and other._token)
+                other._fresh = other._fresh or (not other._sharing and other._token)
         if id(self) in PENDING:
             self.deliver()
 

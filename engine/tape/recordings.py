@@ -46,10 +46,10 @@ MOST_OUTCOMES = 8  # recordings of one structure after which a warning names the
 class Jit:
     """A function of Values with its recordings, as returned by `jit`.
 
-    `flat` is one Array of all parameters, which the recordings share. Its gradient is that of the
-    Values: either shows what a pass or an assignment has changed in the other. Numbers that are
+    `flat` is one Array of all parameters, which the recordings share. It shares its gradient with
+    the Values: a pass or an assignment that changes one changes the other. Numbers that are
     assigned to the Values are read at the next call. Numbers that an optimizer assigns to `flat`
-    are not in the Values before `sync()`.
+    are copied to the Values by `sync()`.
     """
 
     def __init__(
@@ -116,12 +116,12 @@ class Jit:
         """Read assigned numbers. Raises ValueError if a parameter has been frozen."""
         self._leaves.read(self._flat)
         if self._changes != CHANGES[0]:
-            self._changes = CHANGES[0]
             if frozen := [x for x in self._pool.parameters if x.constant]:
                 raise ValueError(
                     f"{frozen[0]!r} is a parameter of {self.__name__} and was frozen after jit; "
                     "call jit again, and make a new optimizer"
                 )
+            self._changes = CHANGES[0]
 
     def sync(self) -> None:
         """Copy the numbers of `flat` to the Values of the parameters, which share its gradient."""
@@ -358,9 +358,9 @@ class Jit:
             got = f"{describe_result(root)}{remedy}"
             if uses_no_nodes(root, branches, recording, recorder._new_leaves):
                 got = (
-                    f"{root!r}: no argument and no parameter of {self.__name__} is a Value, and of "
-                    f"numbers alone it, like grad, returns numbers; call it with Values, such as "
-                    "Value(3.0), or compute with parameters that are Values"
+                    f"{root!r}: no argument and no parameter of {self.__name__} is a Value, and "
+                    "for numbers alone it returns numbers, as grad does; call it with Values, such "
+                    "as Value(3.0), or compute with parameters that are Values"
                 )
             raise TypeError(
                 f"jit expects a function that returns a Value or a list of Values, got {got}"
@@ -427,9 +427,9 @@ class Jit:
 def uses_no_nodes(
     root: Any, branches: Sequence[Any], recording: TracedCall, new: Container[Any]
 ) -> bool:
-    """Return whether a result that is no node was computed from number arguments, and no Value.
+    """Return whether a result that is not a node was computed from numbers, without any Value.
 
-    `new` are the leaves that the function made.
+    `new` contains the leaves that the function made.
     """
     numbers = root.ravel().tolist() if isinstance(root, np.ndarray) else leaves_of(root)
     if not all(isinstance(x, Real) for x in numbers):
