@@ -65,9 +65,7 @@ def points(op, dtype):
     mixed += [(x, 2 * x) for x in TINY[dtype][:2]] + [(x, -2 * x) for x in TINY[dtype][:2]]
     threes = [triple for x in (*extreme, inf, -inf) for triple in ((x, -1.0, 1.0), (1.0, x, 2.0))]
     chosen = [unary, PAIRS + mixed, TRIPLES + threes][len(op.partials) - 1]
-    if (
-        op.name == "**"
-    ):  # the derivatives of powers of 1 overflow if the square of the exponent does
+    if op.name == "**":  # derivatives of powers of 1 overflow if the square of the exponent does
         chosen = [(x, y) for x, y in chosen if not (abs(x) == 1 and abs(y) > 2**20)]
     if op.name in POWERS:
         chosen = [(c, x, y) for c, x, y in chosen if x >= 0]

@@ -35,11 +35,8 @@ class Slope(NamedTuple):
         """
         if not (math.isfinite(analytic) and math.isfinite(self.value)):
             return 0.0 if analytic == self.value else math.inf
-        a, n, error = (
-            0.5 * analytic,
-            0.5 * self.value,
-            0.5 * SAFETY * self.error,
-        )  # no sum overflows
+        a, n = 0.5 * analytic, 0.5 * self.value  # halves, of which no sum overflows
+        error = 0.5 * SAFETY * self.error
         difference, size = abs(a - n), abs(a) + abs(n)
         if difference <= tolerance * size + error:
             size += error / tolerance
