@@ -52,8 +52,9 @@ class ArrayJit:
     its last bits, because the contributions of each call are added to one another first.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
-    function assigns, such as running statistics. It reads the mode of modules and constants that
-    existed before. If Python tests a number, as in `if x.sum() > 0`, or converts it, as in
+    function assigns, such as running statistics. It reads the mode of modules, and constants and
+    arrays of NumPy that existed before; pass arrays that change between calls as arguments, because
+    what NumPy alone computed from them stays that of the recording. If Python tests a number, as in `if x.sum() > 0`, or converts it, as in
     `int(x)`, `f"{x}"` or `math.sin(x)`, the function is recorded again when the outcome changes.
     Everything else that the function does happens only while it is recorded, as does reading global
     variables and other attributes, such as the rate of dropout; `drop_recordings()` lets it be

@@ -103,11 +103,11 @@ class LayerReader:
         return layer
 
     def set_array(self, layer: Any, name: str, tensor: Any) -> None:
-        """Set an Array of a layer to a copy of a tensor; freeze its initial value for None."""
+        """Set an Array of a layer to a copy of a tensor; for None, its initial value is constant."""
         old = getattr(layer, name)
         if tensor is None:
-            if old is not None:
-                old.requires_grad = False
+            if old is not None:  # not a frozen Array, which would require inputs of its dtype
+                setattr(layer, name, ConstantArray(old.data, old.label))
             return
         if id(tensor) not in self.arrays:
             kind = ConstantArray if isinstance(old, ConstantArray) else Array
