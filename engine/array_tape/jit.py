@@ -54,14 +54,14 @@ class ArrayJit:
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules, and constants and
     arrays of NumPy that existed before; pass arrays that change between calls as arguments, because
-    what NumPy alone computed from them stays that of the recording. If Python tests a number, as in `if x.sum() > 0`, or converts it, as in
-    `int(x)`, `f"{x}"` or `math.sin(x)`, the function is recorded again when the outcome changes.
-    Everything else that the function does happens only while it is recorded, as does reading global
-    variables and other attributes, such as the rate of dropout; `drop_recordings()` lets it be
-    recorded again. A computation whose numbers would be those of the recording raises TypeError: a
-    conversion to a plain array (`np.asarray(x)`), an assignment to elements, a constant array that
-    changes in place after its first use, random numbers from a generator, and `backward()` inside
-    the function.
+    what NumPy alone computed from them stays that of the recording. If Python tests a number, as in
+    `if x.sum() > 0`, or converts it, as in `int(x)`, `f"{x}"` or `math.sin(x)`, the function is
+    recorded again when the outcome changes. Everything else that the function does happens only
+    while it is recorded, as does reading global variables and other attributes, such as the rate of
+    dropout; `drop_recordings()` lets it be recorded again. A computation whose numbers would be
+    those of the recording raises TypeError: a conversion to a plain array (`np.asarray(x)`), an
+    assignment to elements, a constant array that changes in place after its first use, random
+    numbers from a generator, and `backward()` inside the function.
 
     >>> import numpy as np
     >>> from engine import Array, jit
