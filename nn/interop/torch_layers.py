@@ -103,7 +103,7 @@ class LayerReader:
         return layer
 
     def set_array(self, layer: Any, name: str, tensor: Any) -> None:
-        """Set an Array of a layer to a copy of a tensor; for None, make its first value constant."""
+        """Set an Array of a layer to a copy of a tensor; for None, keep the Array as a constant."""
         old = getattr(layer, name)
         if tensor is None:
             if old is not None:  # not a frozen Array, which would require inputs of its dtype
