@@ -27,6 +27,7 @@ test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the ex
 test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel and test it in an environment without the clone
 	rm -rf dist .venv-wheel
 	$(RUN) build --outdir dist
+	$(RUN) docs.recompress dist/*.whl
 	$(RUN) twine check --strict dist/*
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install "$$(echo dist/*.whl)[demos]" pytest
