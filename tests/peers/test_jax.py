@@ -5,7 +5,7 @@ import pytest
 
 from engine.rules import TABLE
 from peers.judges import jax, jnp
-from peers.rows import ours, points
+from peers.rows import ours, points, slopes_of_rows
 
 special = jax.scipy.special
 
@@ -21,21 +21,7 @@ THEIRS = {
     "xlogy": special.xlogy,
     **{name: getattr(jnp, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2")},
     "erf": special.erf, "erfc": special.erfc, "normal_cdf": special.ndtr,
-    "gaussian": lambda x: jnp.exp(-x * x),
-    "normal_pdf": lambda x: jnp.exp(-0.5 * x * x) / jnp.sqrt(2 * jnp.pi),
-    "over_square": lambda x, y: x / y**2,
-    "over_cube": lambda x, y: x / y**3,
-    "scaled_power": lambda c, x, y: c * x**y,
-    "scaled_power_log": lambda c, x, y: c * x**y * jnp.log(x),
-    "scaled_power_log_square": lambda c, x, y: c * x**y * jnp.log(x) ** 2,
-    "cosine_slope": lambda x, y: y * y / (x * x + y * y) ** 1.5,
-    "cosine_cross_slope": lambda x, y: -x * y / (x * x + y * y) ** 1.5,
-    "angle_slope": lambda x, y: y / (x * x + y * y),
-    "cos2_over_square": lambda x, y: (y * y - x * x) / (x * x + y * y) ** 2,
-    "sin2_over_square": lambda x, y: 2 * x * y / (x * x + y * y) ** 2,
-    "sech_squared": lambda x: 1 / jnp.cosh(x) ** 2,
-    "one_minus_square": lambda x: 1 - x * x,
-    "direction_cosine": lambda x, y: x / jnp.sqrt(x * x + y * y),
+    **slopes_of_rows(jnp),
     **{name: getattr(jax.nn, name) for name in ("sigmoid", "softplus", "silu", "relu", "leaky_relu", "elu")},
     "squared_relu": lambda x: jax.nn.relu(x) ** 2,
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),

@@ -11,7 +11,7 @@ import pytest
 
 from engine.rules import TABLE
 from peers.judges import torch
-from peers.rows import ours, points
+from peers.rows import ours, points, slopes_of_rows
 from reference import ROWS
 
 F = torch.nn.functional
@@ -27,21 +27,7 @@ THEIRS = {
     )},
     "cbrt": lambda x: torch.sign(x) * abs(x) ** (1 / 3),
     "normal_cdf": torch.special.ndtr,
-    "gaussian": lambda x: torch.exp(-x * x),
-    "normal_pdf": lambda x: torch.exp(-0.5 * x * x) / torch.sqrt(torch.tensor(2 * torch.pi)),
-    "over_square": lambda x, y: x / y**2,
-    "over_cube": lambda x, y: x / y**3,
-    "scaled_power": lambda c, x, y: c * x**y,
-    "scaled_power_log": lambda c, x, y: c * x**y * torch.log(x),
-    "scaled_power_log_square": lambda c, x, y: c * x**y * torch.log(x) ** 2,
-    "cosine_slope": lambda x, y: y * y / (x * x + y * y) ** 1.5,
-    "cosine_cross_slope": lambda x, y: -x * y / (x * x + y * y) ** 1.5,
-    "angle_slope": lambda x, y: y / (x * x + y * y),
-    "cos2_over_square": lambda x, y: (y * y - x * x) / (x * x + y * y) ** 2,
-    "sin2_over_square": lambda x, y: 2 * x * y / (x * x + y * y) ** 2,
-    "sech_squared": lambda x: 1 / torch.cosh(x) ** 2,
-    "one_minus_square": lambda x: 1 - x * x,
-    "direction_cosine": lambda x, y: x / torch.sqrt(x * x + y * y),
+    **slopes_of_rows(torch),
     "squared_relu": lambda x: torch.relu(x) ** 2,
     "softplus": F.softplus, "silu": F.silu, "gelu": F.gelu,
     "leaky_relu": lambda x, slope: torch.where(x > 0, x, slope * x),
