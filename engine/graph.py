@@ -153,7 +153,7 @@ def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[St
 def backward(root: Any) -> None:
     """Run the backward pass of `walk` for scalars: the same additions in the same order, faster."""
     if sys.implementation.name != "cpython":  # PyPy's floats lack the identity used below
-        backward_of_mixed(root)
+        backward_by_walk(root)
         return
     if PENDING:
         deliver()
@@ -181,7 +181,7 @@ def backward(root: Any) -> None:
             x._receive_one(node.op._output_index, upstream)
 
 
-def backward_of_mixed(root: Any) -> None:
+def backward_by_walk(root: Any) -> None:
     """Run the backward pass with `walk`, which accepts graphs of Values and Arrays."""
     for _ in walk(root):
         pass

@@ -241,7 +241,7 @@ class Value(Node[float]):
         if self.constant:
             raise ValueError(f"backward {describe_constant(self)}")
         run = graph.observer.override("backward") if observed else None
-        (run or (graph.backward_of_mixed if INPUTS.get() else graph.backward))(self)
+        (run or (graph.backward_by_walk if INPUTS.get() else graph.backward))(self)
 
     def _one(self) -> float:
         return 1.0
