@@ -323,6 +323,7 @@ def test_the_elements_of_mathml():
         "math", "mfrac", "mrow", "msub", "mi", "mn", "mrow", "msup", "mrow", "mi", "mrow", "mn",
     ]  # fmt: skip
     assert "".join(root.itertext()) == "x12y2"
+    assert to_mathml(make_name("x#2")) == "<msub><mi>x</mi><mtext>#2</mtext></msub>"
 
 
 TAGS = ("math", "mrow", "mi", "mn", "mo", "msub", "msup", "msubsup", "mover", "mtext")
