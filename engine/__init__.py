@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from engine.watch.paths import Explanation, Path, explain
     from engine.watch.wrong_passes import Mistake, mistakes
 
-for _name in ATTRIBUTES:  # reading or assigning one raises an error with its name here
+for _name in ATTRIBUTES:  # reading or assigning one raises an error that names the counterpart
     if _name not in FOR_NUMPY:
         setattr(Node, _name, Absent(_name))
 for _kind, _name in ((Value, "backward"), (Node, "zero_grad")):

@@ -17,7 +17,7 @@ from engine.value import (
     Value,
     as_nodes,
     is_array,
-    is_mixed,
+    is_array_operand,
     make_node,
     result_class,
 )
@@ -122,7 +122,7 @@ def total(xs: Iterable[Any]) -> Any:
     from engine.support.arguments import check_sequence
 
     xs = list(xs if is_array(xs) else check_sequence(xs))
-    if has_arrays(xs) or any(map(is_mixed, xs)):
+    if has_arrays(xs) or any(map(is_array_operand, xs)):
         return reduce(add, xs)
     return Value.apply(TOTAL, as_nodes(xs))
 

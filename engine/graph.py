@@ -13,7 +13,7 @@ CHANGED: list[Any] = [None]
 
 
 def deliver(x: Any = None) -> None:
-    """Give Values their gradients from the pending Arrays of parameters: all, or those with x."""
+    """Give Values their gradients from all pending Arrays of parameters, or from those with x."""
     for reference in [*PENDING.values()]:
         parameters = reference()
         if parameters is not None and (x is None or x in parameters._members):

@@ -490,7 +490,7 @@ class Methods:
         Derivative for x: where(x < lo, 0.0, where(x > hi, 0.0, 1.0))
         Derivative for lo: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0)
         Derivative for hi: where(maximum(x, lo) > hi, 1.0, 0.0)
-        None is no bound. The bounds may also be named min and max; either may be omitted.
+        None means no bound. The bounds may also be named min and max; either may be omitted.
         engine.formulas defines maximum, minimum.
 
         >>> Value(0.5).clip(0.25, 0.5)

@@ -12,7 +12,7 @@ from engine.rules import ROUND, WHERE, Op
 
 
 class Absent:
-    """An attribute of another library's nodes, which raises AttributeError with its name here.
+    """An attribute of another library's nodes. Its AttributeError names the counterpart.
 
     Nodes have no `__dict__`, and Python's error for an assignment would have no remedy. Nodes of a
     subclass with a `__dict__` may have the attribute.
@@ -86,7 +86,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    __pandas_priority__ = 5000  # operators of a Series and a DataFrame leave nodes to this class
+    __pandas_priority__ = 5000  # operators of a Series and a DataFrame defer to nodes
     __array_ufunc__: Any = ForNumPy("value_ufunc")
     __array_function__: Any = ForNumPy("value_function")
     _map_elements: Any = ForNumPy("map_elements")
@@ -97,7 +97,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     constant = False  # a constant does not require a gradient
     _zero: Any = 0.0  # the gradient before any contribution
     _counterpart: Any = None  # of the class of leaves, that of constants, and vice versa
-    _stands_for: Any = None  # the Values whose numbers an Array of parameters holds
+    _stands_for: Any = None  # the Values whose numbers an Array of parameters contains
 
     if TYPE_CHECKING:  # supplied by each payload
         data: DataT
@@ -232,7 +232,7 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     def round(self, decimals: int = 0) -> Self:
         """Return the data rounded to a number of decimals, or to tens for -1.
 
-        The gradient is 0. At a tie the even digit is chosen.
+        The gradient is 0. Ties are rounded to the even digit.
 
         >>> from engine import Value
         >>> Value(2.5).round(), Value(1.25).round(decimals=1)

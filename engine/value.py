@@ -138,7 +138,7 @@ class Value(Node[float]):
 
     @staticmethod
     def lift(x: "Value | SupportsFloat") -> "Value":
-        """Return `x` if it is a Value, else a constant with this number.
+        """Return a Value unchanged, and a number as a constant.
 
         Raises TypeError for anything else.
 
@@ -164,7 +164,7 @@ class Value(Node[float]):
         return make_node(op, self, None, out, dx, None, type(self))
 
     def _binary(self, op: Op, other: "Value | SupportsFloat") -> Any:
-        if is_mixed(other):
+        if is_array_operand(other):
             return apply_to_arrays(op, self, other)
         try:
             other = lift(other)
@@ -183,7 +183,7 @@ class Value(Node[float]):
         )  # fmt: skip
 
     def _reflected(self, op: Op, other: Any) -> Any:
-        if is_mixed(other):
+        if is_array_operand(other):
             return apply_to_arrays(op, other, self)
         if holds_objects(other):
             return self._map_elements(lambda y: lift(y)._binary(op, self), other)
@@ -204,7 +204,7 @@ class Value(Node[float]):
             raise TypeError(f"Value.apply expects an Op, a row of engine.rules, got {op!r}")
         if hasattr(op, "_apply_to_values"):
             return op._apply_to_values(*args)
-        if any(map(is_mixed, args)):
+        if any(map(is_array_operand, args)):
             return apply_to_arrays(op, *args)
         inputs = tuple([lift(x) for x in op._with_defaults(args)])
         data = [x._data for x in inputs]
@@ -215,7 +215,7 @@ class Value(Node[float]):
         )
 
     def _data_of(self, other: Any) -> Any:
-        if is_mixed(other):
+        if is_array_operand(other):
             return getattr(other, "_data", other)
         try:
             return lift(other).data
@@ -333,7 +333,7 @@ lift = Value.lift
 INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
 
 
-def is_mixed(x: Any) -> bool:
+def is_array_operand(x: Any) -> bool:
     """Return whether `x` is an array, within a function that is being differentiated."""
     if not INPUTS.get() or reading:
         return False

@@ -60,10 +60,12 @@ def look_up(kind: str, table: Mapping[str, T], name: object) -> T:
     """
     if isinstance(name, str) and name in table:
         return table[name]
-    theirs = str(name).lower().replace("-", "_")
-    here = VALUES.get(kind, {}).get(theirs)
-    similar = difflib.get_close_matches(theirs, table, 1) if isinstance(name, str) else []
-    hints = [f" (did you mean {choice!r}?)" for choice in (here, *similar) if choice in table]
+    normalized = str(name).lower().replace("-", "_")
+    counterpart = VALUES.get(kind, {}).get(normalized)
+    similar = difflib.get_close_matches(normalized, table, 1) if isinstance(name, str) else []
+    hints = [
+        f" (did you mean {choice!r}?)" for choice in (counterpart, *similar) if choice in table
+    ]
     raise ValueError(
         f"unknown {kind} {name!r}{''.join(hints[:1])}; choose from: {', '.join(table)}"
     )

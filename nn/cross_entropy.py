@@ -273,7 +273,7 @@ def label_error(label: Any, classes: int, sample: int) -> ValueError:
         remedy = "; y.astype(int) converts an array of floats"
     elif isinstance(label, bool):
         remedy = "; y.astype(int) converts an array of bools, int(y) a single one"
-    elif isinstance(label, int) and label < -1:  # -1 is rather one of the labels -1 and 1
+    elif isinstance(label, int) and label < -1:  # -1 is probably one of the labels -1 and 1
         remedy = f"; cross_entropy(..., ignore_index={label}) leaves out samples with this label"
     return ValueError(
         f"cross_entropy expects labels from 0 to {classes - 1} (int), "

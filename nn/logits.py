@@ -6,22 +6,29 @@ from engine.node import Node
 from engine.watch.gradient_warnings import warn
 
 PROBABILITIES = {"sigmoid", "softmax"}  # rows whose results are in [0, 1]
-KEEP = {"reshape", "getitem", "squeeze", "transpose", "astype", "clip"}  # rows that keep them there
-MOST = 4  # rows in between
+KEEP = {
+    "reshape",
+    "getitem",
+    "squeeze",
+    "transpose",
+    "astype",
+    "clip",
+}  # rows whose results stay there
+MOST_ROWS = 4  # between the probabilities and the loss
 
 
 def warn_of_probabilities(loss: str, takes: str, predictions: Any) -> None:
     """Warn if the predictions for a loss of logits are results of sigmoid or softmax.
 
     `takes` describes the predictions that the loss expects. Only the first prediction of a list is
-    examined. Results of a model under `jit` are not, because their rows are unknown.
+    examined. Results of a model under `jit` are not examined, because their rows are unknown.
     """
     node = predictions
     while isinstance(node, list | tuple) and node:
         node = node[0]
     if isinstance(node, Node) and (name := find_probabilities(node)):
         warn(
-            f"{loss} takes {takes}, got results of {name}, with which training stalls; remove the "
+            f"{loss} expects {takes}, got results of {name}, on which training stalls; remove the "
             f"{name} from the end of the model"
         )
 
@@ -34,7 +41,7 @@ def find_probabilities(node: Any) -> str | None:
     >>> find_probabilities(z.sigmoid()[:, 0]), find_probabilities(z)
     ('sigmoid', None)
     """
-    for _ in range(MOST):
+    for _ in range(MOST_ROWS):
         if node.op is None or node.op.name not in KEEP:
             break
         node = node.inputs[0]

@@ -93,8 +93,8 @@ def loss_of_pairs(
     """Make a loss from a formula for one prediction and one target.
 
     The formula runs on Values one by one and on whole Arrays. The loss raises ValueError for a
-    target for which `is_target` is false; `expects` describes valid targets. If
-    `takes` is given, it describes the predictions, and probabilities issue a warning.
+    target for which `is_target` is false; `expects` describes valid targets. If `takes` is given,
+    it describes the predictions, and the loss issues a warning for probabilities.
     """
 
     def decorate(formula: Loss) -> LossOfPairs:
@@ -263,9 +263,9 @@ def hinge(scores: Any, labels: Any) -> "Value | Array":
 def binary_cross_entropy(logits: Any, targets: Any) -> "Value | Array":
     """Return the cross entropy -y log a - (1 - y) log(1 - a), where a = sigmoid(z), of logits z.
 
-    It takes logits, as PyTorch's `binary_cross_entropy_with_logits` does: the last layer of the
+    It expects logits, as PyTorch's `binary_cross_entropy_with_logits` does: the last layer of the
     model is linear, and `model.predict(X, "probabilities")` applies sigmoid. Issues GradientWarning
-    for results of sigmoid or softmax, which PyTorch's `binary_cross_entropy` takes.
+    for results of sigmoid or softmax, which PyTorch's `binary_cross_entropy` expects.
 
     The gradient is (a - y) / samples. It is computed from -log sigmoid(z) = softplus(-z), which
     neither overflows nor rounds small losses to 0. Raises ValueError for targets outside [0, 1].
@@ -305,7 +305,7 @@ def cross_entropy(
 ) -> Any:
     """Return the cross entropy -log softmax(z)[label] of logits z and class indices.
 
-    It takes logits, as PyTorch's `cross_entropy` does: the last layer of the model is linear, and
+    It expects logits, as PyTorch's `cross_entropy` does: the last layer of the model is linear, and
     `model.predict(X, "probabilities")` applies softmax. Issues GradientWarning for results of
     softmax or sigmoid. Results of log_softmax have the same loss as the logits.
 

@@ -35,16 +35,16 @@ def accuracy(
                  above it for that of label 0 or -1; or a list of logits per sample, of which the
                  largest is at the label. Scores in an array have shape `(samples,)` or
                  `(samples, 1)`, logits have shape `(samples, classes)`.
-    targets      one label per sample, or class probabilities or one-hot rows of the shape of the
-                 logits, whose largest entry is at the label, the first one at a tie
+    targets      one label per sample, or class probabilities or one-hot rows in the shape of the
+                 logits; the label is the index of the largest entry, the first one at a tie
     threshold    0 for logits and for scores of labels -1 and 1; 0.5 for probabilities and for
                  predictions of a regression on labels 0 and 1
     ignore_index a label whose samples are left out, as in `losses.cross_entropy`
 
     `fit` chooses the threshold and `ignore_index` by its loss and targets. Shapes are not
-    broadcast. Raises ValueError for other labels, for labels -1 and 0 of single scores, for rows
-    that are not class probabilities, for no samples, for unequal lengths and for a threshold that
-    is not a number.
+    broadcast. Raises ValueError for other labels, for both -1 and 0 among the labels of single
+    scores, for rows that are not class probabilities, for no samples, for unequal lengths and for a
+    threshold that is not a number.
 
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)
@@ -67,7 +67,7 @@ def accuracy(
             f"got {format_count(len(predictions), 'prediction')} and "
             f"{format_count(len(targets), 'target')}"
         )
-    outcomes, of_scores = [], []
+    outcomes, score_labels = [], []
     for i, (prediction, label) in enumerate(zip(predictions, targets, strict=True)):
         is_list = hasattr(prediction, "__len__") and not isinstance(prediction, str)
         logits = list(map(_to_number, prediction if is_list else [prediction]))
@@ -82,11 +82,11 @@ def accuracy(
         if label not in classes:
             raise _label_error("accuracy", label, classes)
         if len(logits) == 1:
-            of_scores.append(label)
+            score_labels.append(label)
             outcomes.append((logits[0] > threshold) == (label > 0))
         else:
             outcomes.append(max(classes, key=logits.__getitem__) == label)
-    check_signs("accuracy", of_scores)
+    check_signs("accuracy", score_labels)
     _check_any("accuracy", len(outcomes))
     return float(sum(outcomes) / len(outcomes))
 
@@ -201,12 +201,12 @@ def _labels_of_rows(name: str, logits: "np.ndarray", targets: "np.ndarray") -> "
     if targets.dtype.kind in "fiub":
         targets = targets.astype(float)
         has_signs = (abs(targets) == 1.0).all(axis=1) & (targets < 0.0).any(axis=1)
-        shares = np.where(has_signs[:, None], (targets + 1.0) / 2.0, targets)
-        valid = are_probabilities(shares.min(axis=1), shares.sum(axis=1))
+        probabilities = np.where(has_signs[:, None], (targets + 1.0) / 2.0, targets)
+        valid = are_probabilities(probabilities.min(axis=1), probabilities.sum(axis=1))
     if not valid.all():
         i = int(valid.argmin())
         raise _row_error(name, targets[i].tolist(), i)
-    return shares.argmax(axis=1)
+    return probabilities.argmax(axis=1)
 
 
 def _label_of_row(name: str, row: Any, classes: int, sample: int) -> int:
@@ -217,9 +217,10 @@ def _label_of_row(name: str, row: Any, classes: int, sample: int) -> int:
     """
     numbers = [x.data if isinstance(x, Node) else x for x in row]
     if len(numbers) == classes and all(is_real(x) or is_bool(x) for x in numbers):
-        shares = [(x + 1.0) / 2.0 for x in numbers] if {*numbers} == {-1, 1} else numbers
-        if are_probabilities(min(shares), sum(shares)):
-            return max(range(classes), key=shares.__getitem__)
+        has_signs = {*numbers} == {-1, 1}
+        probabilities = [(x + 1.0) / 2.0 for x in numbers] if has_signs else numbers
+        if are_probabilities(min(probabilities), sum(probabilities)):
+            return max(range(classes), key=probabilities.__getitem__)
     raise _row_error(name, list(row), sample)
 
 
@@ -237,9 +238,9 @@ def _without_ignored(
     """Return predictions and labels without the samples of the ignored label."""
     if ignore_index is None:
         return predictions, labels
-    used = labels != ignore_index
-    _check_any(name, int(used.sum()))
-    return predictions[used], labels[used]
+    kept = labels != ignore_index
+    _check_any(name, int(kept.sum()))
+    return predictions[kept], labels[kept]
 
 
 def _check_any(name: str, count: int) -> None:
@@ -253,8 +254,8 @@ def check_signs(name: str, labels: "Collection[Any]") -> None:
     if -1 in labels and 0 in labels:
         raise ValueError(
             f"{name} expects labels 0 and 1, or -1 and 1, for one score per sample, got both -1 "
-            "and 0, each of which is a lower class; number three classes from 0, as y + 1 does, "
-            "and give the model an output per class"
+            "and 0, which both denote the lower class; number three classes from 0, as y + 1 "
+            "does, and give the model one output per class"
         )
 
 

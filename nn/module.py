@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
-FILL = "nn.load fills a model: build it as it was saved, then call nn.load(path, model)"
+FILL = "build a model with the same layers, then call nn.load(path, model)"
 MOST_PROBLEMS = 20  # in one message
 Column: TypeAlias = tuple[str, Any, Any, str]  # path, weights, biases, activation
 
@@ -359,11 +359,11 @@ def describe_conversion(module: Module, name: str) -> str:
 
 
 def describe_parameter(module: Module, name: str) -> str:
-    """Return what the weights or biases of a layer are called; "" for any other name."""
-    own = [here for here in PARAMETERS.get(name, ()) if here in vars(module)]
-    if own or name not in PARAMETERS or is_of_user(type(module)):
-        return "".join([f"write .{here}" for here in own])
-    return "its parts have them: named_parameters() returns all parameters by path"
+    """Return a message with the attribute of the weights or biases; "" for any other name."""
+    attributes = [x for x in PARAMETERS.get(name, ()) if x in vars(module)]
+    if attributes or name not in PARAMETERS or is_of_user(type(module)):
+        return "".join([f"write .{attribute}" for attribute in attributes])
+    return "its layers have them: named_parameters() returns all parameters by path"
 
 
 def find_conversion(module: Module, state: Mapping[str, object]) -> str:
@@ -372,8 +372,8 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
     Returns "" for a module that has no counterpart, for a state of the same kind, and for one with
     a different count of numbers.
     """
-    own = [node.data for node in module.named_state().values()]
-    if count_numbers(own) != count_numbers(state.values()):
+    data_of_module = [node.data for node in module.named_state().values()]
+    if count_numbers(data_of_module) != count_numbers(state.values()):
         return ""
     is_array = {hasattr(data, "dtype") for data in state.values()}
     if hasattr(module, "to_scalar") and is_array == {False}:

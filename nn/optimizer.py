@@ -133,7 +133,7 @@ class Optimizer:
         )
 
     def scale(self) -> float:
-        """Return a factor of all directions of this step. It is multiplied into the rate.
+        """Return the factor by which this step multiplies the learning rate.
 
         >>> from engine import Value
         >>> from nn.optim import SGD

@@ -85,7 +85,7 @@ ATTRIBUTES = {  # of the modules of other libraries
     **dict.fromkeys(("save", "save_weights"), "write nn.save(path, model)"),
     **dict.fromkeys(("load", "load_weights"), "write nn.load(path, model)"),
 }
-PARAMETERS = {  # attributes of layers, with those here of which a layer has at most one
+PARAMETERS = {  # of layers in other libraries, and the counterparts: a layer has at most one
     **dict.fromkeys(("w", "W", "kernel", "coef_", "weight", "weights"), ("weights", "weight")),
     **dict.fromkeys(("b", "biases", "intercept_", "bias"), ("bias",)),
 }

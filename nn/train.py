@@ -194,8 +194,8 @@ def _choose_accuracy(loss: Loss, targets: list[Any]) -> Metric:
 
     A label that the loss ignores is left out. The threshold is 0 for losses of logits, and for
     labels -1 and 1. For other labels it is 0.5 for losses of differences; for the user's losses the
-    metric raises ValueError, unless there are several logits for each sample. Raises ValueError for
-    labels that contradict each other.
+    metric raises ValueError, unless there are several logits for each sample. Raises ValueError if
+    both -1 and 0 are labels.
     """
     plain_loss, settings = loss, {}
     if isinstance(loss, partial):
@@ -204,11 +204,11 @@ def _choose_accuracy(loss: Loss, targets: list[Any]) -> Metric:
         return partial(accuracy, ignore_index=settings["ignore_index"])
     if plain_loss in LOGIT_LOSSES:
         return accuracy
-    numbers = {y for part in targets for y in leaves(part.tolist())}
+    labels = {y for part in targets for y in leaves(part.tolist())}
     is_known = plain_loss in losses.LOSSES.values()
     if is_known:
-        check_signs("accuracy", numbers)
-    if min(numbers) < 0:
+        check_signs("accuracy", labels)
+    if min(labels) < 0:
         return accuracy
     if is_known:
         return partial(accuracy, threshold=0.5)

@@ -440,7 +440,7 @@ class Unreadable:
         raise RuntimeError(f"{name} was read")
 
     def named_parameters(self):
-        """Exist in the class, too."""
+        """Make the class look like a module of PyTorch."""
 
 
 def test_parameters_in_lists_and_dicts_that_a_function_refers_to(way):

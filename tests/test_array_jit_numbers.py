@@ -1,4 +1,4 @@
-"""`jit` of Arrays notices conversions of a number: to integers, text, hashes, arguments of C functions.
+"""`jit` of Arrays detects conversions of numbers to integers, strings and hashes, and by C functions.
 
 Each function of a number is called with several numbers in turn. Each call returns what eager code
 returns, bit for bit and in its dtype, or raises an error with the user's call and a remedy.
@@ -214,16 +214,16 @@ ARITHMETIC = {  # computed in each replay of one recording
 
 def results(f, calls):
     """Return the bits of each result and gradient, or the error of a call."""
-    found = []
+    outcomes = []
     for w, args in calls:
         w.zero_grad()
         try:
             y = f(*args)
             y.backward()
-            found.append((y.dtype, y.data.tobytes(), w.grad.tobytes()))
+            outcomes.append((y.dtype, y.data.tobytes(), w.grad.tobytes()))
         except Exception as problem:
-            found.append(problem)
-    return found
+            outcomes.append(problem)
+    return outcomes
 
 
 def check(convert, kind, way):
@@ -236,13 +236,13 @@ def check(convert, kind, way):
         choose_way(patch, way)
         calls = [(w, [make(x)]) for x in NUMBERS]
         expected, got = results(f, calls), results(fast, calls)
-    for theirs, ours in zip(expected, got, strict=True):
-        if not isinstance(ours, Exception):
-            assert ours == theirs
-        elif not isinstance(theirs, Exception):
-            assert type(ours) is TypeError
-            assert "under jit" in str(ours)
-            assert re.match(r"\w.*(\(.*\)|=.*|\[.*\]): ", str(ours))  # the expression
+    for eager, jitted in zip(expected, got, strict=True):
+        if not isinstance(jitted, Exception):
+            assert jitted == eager
+        elif not isinstance(eager, Exception):
+            assert type(jitted) is TypeError
+            assert "under jit" in str(jitted)
+            assert re.match(r"\w.*(\(.*\)|=.*|\[.*\]): ", str(jitted))  # the expression
     return fast
 
 
@@ -250,7 +250,7 @@ def check(convert, kind, way):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CONVERSIONS)
-def test_conversions_are_noticed_or_refused(name, kind):
+def test_conversions_are_detected_or_raise(name, kind):
     check(CONVERSIONS[name], kind, WAYS[-1])
 
 
@@ -282,7 +282,7 @@ ERRORS = {  # with 1.5 or 2.25 only
 @pytest.mark.parametrize("kind", ["float", "sum"])
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of eager code
-def test_errors_that_a_function_handles_are_noticed(name, kind, way):
+def test_errors_that_a_function_handles_are_detected(name, kind, way):
     check(ERRORS[name], kind, way)
 
 

@@ -116,10 +116,10 @@ def first_that_fits(w, x):
 
 
 def counts(w, x):
-    found = {}
+    count_by_sign = {}
     for sign in np.sign(x).ravel():
-        found[sign] = found.get(sign, 0) + 1
-    return w.s * found.get(1.0, 0) + w.b.sum() * len(found)
+        count_by_sign[sign] = count_by_sign.get(sign, 0) + 1
+    return w.s * count_by_sign.get(1.0, 0) + w.b.sum() * len(count_by_sign)
 
 
 def places(w, x):
@@ -242,14 +242,14 @@ PROGRAMS = {
 
 def evaluate(f, w, args):
     """Return the bits and dtypes of results and gradients."""
-    arrays = [x for x in args if isinstance(x, Array)]
+    inputs = [x for x in args if isinstance(x, Array)]
     for x in w.parameters():
         x.zero_grad()
     out = f(*args)
     outs = out if isinstance(out, list | tuple) else [out]
     outs[0].backward()
-    found = [x.data for x in outs] + [x.grad for x in (*w.parameters(), *arrays)]
-    return [(x.dtype, x.tobytes()) for x in found]
+    arrays = [x.data for x in outs] + [x.grad for x in (*w.parameters(), *inputs)]
+    return [(x.dtype, x.tobytes()) for x in arrays]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -101,7 +101,7 @@ def evaluate(f, w, x):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("name", VIEWS)
 def test_views(name, source, monkeypatch):
-    """In replays with other data, too."""
+    """Replays with other data return the same bits as the function."""
     choose_way(monkeypatch, WAYS[-1])
     w, rng = Array(np.eye(3)), np.random.default_rng(0)
 
@@ -147,7 +147,7 @@ CHANGES = {  # of an array x that was computed, or of another one
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_changes_in_place_are_refused(name):
-    """A replay would change another array, or one that others have read as a constant."""
+    """A replay would change the wrong array, or one that other steps read as a constant."""
     w = Array(np.eye(3))
     f = lambda x: (w * CHANGES[name](x * 1.5)).sum()
     x = np.random.default_rng(0).random((3, 3))
@@ -178,7 +178,7 @@ def test_constants_that_change_in_place(f):
         fast(np.ones(3))
 
 
-def test_constants_that_are_made_anew():
+def test_constants_that_are_created_in_each_step():
     w = Array([1.0, 2.0])
 
     def f(x):

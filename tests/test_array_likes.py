@@ -1,4 +1,4 @@
-"""Arrays of other libraries: whatever NumPy converts to an array is accepted in place of one."""
+"""Arrays of other libraries: anything that NumPy converts to an array is accepted as an array."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from nn.losses import LOSSES
 
 CLASSES = np.array([0, 1, 1])
 SCORES = np.array([[0.5, -1.0], [0.25, 2.0], [-3.0, 1.0]])
-SHARES = np.array([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]])
+PROBABILITIES = np.array([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]])
 
 
 class Frame:
@@ -68,7 +68,9 @@ def numbers(loss):
 def test_targets_of_every_loss(name, payload, kind):
     loss, columns = LOSSES[name], 2 if name == "cross_entropy" else 1
     targets = (
-        [CLASSES, SHARES] if columns == 2 else [2 * CLASSES - 1 if name == "hinge" else CLASSES]
+        [CLASSES, PROBABILITIES]
+        if columns == 2
+        else [2 * CLASSES - 1 if name == "hinge" else CLASSES]
     )
     for y in targets:
         p = predictions(payload, columns)
@@ -79,7 +81,7 @@ def test_targets_of_every_loss(name, payload, kind):
 @pytest.mark.parametrize("payload", [Array, Value])
 def test_targets_of_several_outputs(payload):
     p = predictions(payload, 2)
-    assert LOSSES["mse"](p, Frame(SHARES)).data == LOSSES["mse"](p, SHARES).data
+    assert LOSSES["mse"](p, Frame(PROBABILITIES)).data == LOSSES["mse"](p, PROBABILITIES).data
 
 
 @pytest.mark.parametrize("kind", [Frame, Categories])
@@ -127,7 +129,7 @@ def test_arguments_of_a_differentiated_function():
         Value(Frame([1.0, 2.0]))
 
 
-def test_operators_of_pandas_leave_arrays_to_their_class():
+def test_operators_of_pandas_defer_to_arrays():
     pandas = pytest.importorskip("pandas")
     x, y = Array([1.0, 2.0]), pandas.Series([3.0, 5.0])
     out = y - x

@@ -124,7 +124,7 @@ def test_numbers_that_meet_arrays(f):
 
 
 def test_the_function_is_called_once():
-    """Its random numbers, and what it reads from an iterator, are those of the gradient."""
+    """The gradient belongs to the same random numbers and elements of iterators as the value."""
     rows = iter([np.ones(3), 2.0 * np.ones(3)])
     assert grad(lambda a: (a * next(rows)).sum())(1.0) == 3.0
     draws, rng = np.random.default_rng(0).normal(size=4), np.random.default_rng(0)

@@ -21,9 +21,9 @@ def is_ours(x):
 
 def methods_of(kind):
     """Return the public methods of a class that it does not inherit from another library."""
-    own = [getattr(kind, name) for name in dir(kind) if name[0] != "_"]
-    own = [getattr(f, "__func__", f) for f in own if callable(f) and not inspect.isclass(f)]
-    return {f.__qualname__: f for f in own if is_ours(f) and f.__name__[0] != "_"}
+    public = [getattr(kind, name) for name in dir(kind) if name[0] != "_"]
+    methods = [getattr(f, "__func__", f) for f in public if callable(f) and not inspect.isclass(f)]
+    return {f.__qualname__: f for f in methods if is_ours(f) and f.__name__[0] != "_"}
 
 
 METHODS = {  # with the classes that have them
@@ -49,8 +49,8 @@ def test_help_names_the_types_of_numpy(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_says_what_it_is_and_shows_it(name):
-    """The example is its own, inherited, or that of a class, which calls it."""
+def test_every_method_has_a_description_and_an_example(name):
+    """The example is in its docstring, in an inherited one, or in that of a class that has it."""
     f, kinds = METHODS[name]
     docs = [inspect.getdoc(getattr(kind, f.__name__)) or "" for kind in kinds]
     assert all(docs)
@@ -61,7 +61,7 @@ def test_every_method_says_what_it_is_and_shows_it(name):
 
 
 @pytest.mark.parametrize("kind", [Value, Array, ConstantArray])
-def test_equality_says_what_it_compares(kind):
+def test_equality_is_documented_with_an_example(kind):
     assert "only" in kind.__eq__.__doc__
     assert ">>>" in kind.__eq__.__doc__
     assert ">>>" in kind.__ne__.__doc__

@@ -493,9 +493,9 @@ def test_a_step_of_parameters_that_a_tape_trains():
     """The gradients of a tape arrive at the Values it was recorded from, too."""
     model, x = MLP(2, [3, 1], rng=0), [Value(0.0), Value(0.0)]
     tape = Tape(model(x), inputs=x)
-    mover, before = optim.SGD(model.parameters(), 0.1), [p.data for p in model.parameters()]
+    optimizer, before = optim.SGD(model.parameters(), 0.1), [p.data for p in model.parameters()]
     losses.mse(tape(X), SIGNS).backward()
-    mover.step()
+    optimizer.step()
     grads = [p.grad for p in model.parameters()]
     assert sorted(grads) == sorted(tape.flat.grad.tolist())
     assert all(grads)

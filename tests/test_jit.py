@@ -147,7 +147,7 @@ def test_derivatives_that_jit_does_not_compute_are_errors(differentiate):
         lambda y, w: sum([w, y]),
     ],
 )
-def test_a_value_beside_the_result_belongs_into_the_function(combine):
+def test_a_value_combined_with_the_result_is_an_error(combine):
     """Its .data would receive no gradient."""
     w = Value(2.0)
     match = r"jit or of a tape, because Values .* compute the whole loss in that function"
@@ -160,7 +160,7 @@ def test_a_value_beside_the_result_belongs_into_the_function(combine):
         Array([1.0, 2.0]) + w
 
 
-def test_a_function_of_numbers_alone_is_an_error_that_says_so():
+def test_a_function_of_numbers_alone_is_an_error():
     square, w = lambda x: x * x, Value(2.0)
     for f, args in (
         (lambda x: x**2 + 1, (3.0,)),
@@ -570,7 +570,7 @@ def test_values_are_trained_as_without_jit(step):
 
 
 def test_values_and_flat_show_the_same_gradients():
-    """In any order of passes and assignments, as many functions and tapes as there are."""
+    """In any order of passes and assignments, with several functions and tapes."""
     rng = random.Random(0)
     w, v = Value(2.0), Value(3.0)
     one, other = jit(lambda x: w * v * x), jit(lambda x: (w + 1.0) * x)
@@ -616,7 +616,7 @@ def test_values_and_flat_show_the_same_gradients():
 
 
 def test_gradients_are_exchanged_only_when_they_are_needed():
-    """A training of `flat` alone copies nothing; what is freed leaves nothing."""
+    """Training `flat` alone copies no gradients; a freed function leaves nothing in PENDING."""
     w = Value(2.0)
     fast, optimizer = jit(lambda x: w * x, [w]), None
     for _ in range(3):
@@ -639,9 +639,9 @@ def test_gradients_of_frozen_and_copied_parameters():
     fast(1.0).backward()
     w.requires_grad = False
     assert (w.grad, v.grad, fast.flat.grad.tolist()) == (0.0, 2.0, [0.0, 2.0])
-    for twin in (copy.deepcopy(fast.flat), pickle.loads(pickle.dumps(fast.flat))):
-        assert (type(twin), twin.data.tolist(), twin.grad.tolist()) == (Array, [2, 3], [0, 2])
-        twin.grad = 9.0
+    for array in (copy.deepcopy(fast.flat), pickle.loads(pickle.dumps(fast.flat))):
+        assert (type(array), array.data.tolist(), array.grad.tolist()) == (Array, [2, 3], [0, 2])
+        array.grad = 9.0
     assert v.grad == 2.0
 
 

@@ -363,7 +363,9 @@ PROBABILITIES = {
 
 @pytest.mark.parametrize("loss", PROBABILITIES.values(), ids=PROBABILITIES)
 def test_losses_of_logits_warn_about_probabilities(loss):
-    with pytest.warns(GradientWarning, match="takes .*remove the (sigmoid|softmax) from") as caught:
+    with pytest.warns(
+        GradientWarning, match="expects .*remove the (sigmoid|softmax) from"
+    ) as caught:
         loss()
     assert [warning.filename for warning in caught] == [__file__]
 
@@ -393,4 +395,4 @@ def test_training_a_model_that_ends_in_sigmoid(kind, layer, jit):
             pass
     texts = [str(w.message) for w in caught if w.filename == __file__]
     assert len(texts) == 1
-    assert texts[0].startswith("binary_cross_entropy takes logits")
+    assert texts[0].startswith("binary_cross_entropy expects logits")

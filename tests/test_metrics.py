@@ -187,7 +187,7 @@ def test_rows_of_targets_count_by_their_largest_entry(payload):
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
 @pytest.mark.parametrize("row", [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.5, -0.5, 0.0], [-1, -1, -1]])
-def test_rows_that_are_no_probabilities(payload, row):
+def test_rows_that_are_not_probabilities(payload, row):
     """Several labels of one sample have no largest entry."""
     for metric in (accuracy, confusion_matrix):
         with pytest.raises(
@@ -211,7 +211,7 @@ def test_ignored_labels_are_left_out(payload):
 
 
 @pytest.mark.parametrize("form", [list, np.array, Array])
-def test_labels_that_contradict_each_other(form):
+def test_labels_that_contain_both_minus_one_and_zero(form):
     """-1 and 0 both stand for the lower of two classes."""
     with pytest.raises(
         ValueError, match=r"got both -1 and 0, .*number three classes from 0, as y \+ 1"

@@ -321,7 +321,7 @@ def test_methods_that_numpy_calls_for_arrays_of_values(name):
 
 
 def test_docstrings_that_are_made_within_a_ufunc_cause_no_warning():
-    """The first use of a method makes its docstring, for which numbers out of its domain are tried."""
+    """The first use of a method makes its docstring from trials, some of them outside its domain."""
 
     class Number:
         def arccos(self):
@@ -401,7 +401,7 @@ def test_quantiles_beside_nan_and_out_of_range():
         lambda: np.percentile(x, 101), lambda: np.quantile(x, -0.1), lambda: np.quantile(x[:0], 0.5),
         lambda: np.quantile(x, 0.5, method="lower"),
     ):  # fmt: skip
-        with pytest.raises(ValueError, match=r"expect shares in \[0, 1\], percentages"):
+        with pytest.raises(ValueError, match=r"expect probabilities in \[0, 1\], percentages"):
             f()
 
 

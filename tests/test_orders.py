@@ -51,7 +51,7 @@ SINGULAR = {
     **dict.fromkeys(["normal_cdf", "normal_pdf"], lambda x: abs(x) == 1),  # a derivative cancels to 0
     "clip": lambda x, lo, hi: x in (lo, hi) or lo >= hi, "where": lambda condition, x, y: condition == 0,
 }
-# Rows for the slopes of others, of which the others need fewer derivatives.
+# The slopes of other rows. Fewer of their derivatives are used.
 ORDERS = {**dict.fromkeys(["direction_cosine", "angle_slope", "over_square", "gaussian", "normal_pdf", "scaled_power", "scaled_power_log"], 2),
           **dict.fromkeys(["over_cube", "cosine_slope", "cosine_cross_slope", "cos2_over_square", "sin2_over_square", "scaled_power_log_square"], 1)}
 # fmt: on
@@ -117,10 +117,10 @@ def differentiate(name, path, xs):
 
 
 def error(got, want, dtype):
-    """Return the relative error in eps; what lies below the dtype's range counts as 0.
+    """Return the relative error in eps. Errors below the smallest normal number count as 0.
 
-    Of what lies beyond it, only finite numbers are wrong: a derivative of a derivative that
-    overflows may be inf - inf.
+    If the true derivative overflows, any result that is not finite is right: a derivative of a
+    derivative that overflows may be inf - inf.
     """
     limits = np.finfo(dtype)
     if abs(want) > mpf(float(limits.max)):

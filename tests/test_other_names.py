@@ -61,7 +61,7 @@ def test_attributes_of_nodes(node, name, remedy):
 
 @pytest.mark.parametrize("node", [VALUE, ARRAY, Constant(1.0)], ids=lambda x: type(x).__name__)
 @pytest.mark.parametrize("name", sorted(ATTRIBUTES.keys() - FOR_NUMPY.keys() - {"dtype", "item"}))
-def test_reading_and_assigning_an_attribute_have_one_answer(node, name):
+def test_reading_and_assigning_an_attribute_raise_the_same_error(node, name):
     for access in (getattr, delattr, lambda node, name: setattr(node, name, 0.0)):
         with pytest.raises(AttributeError, match=re.escape(ATTRIBUTES[name])) as error:
             access(node, name)
@@ -124,7 +124,7 @@ def test_methods_that_nodes_have_need_no_answer():
         (nn.Neuron(2), "weight", r"write \.weights$"),
         (vector.Dense(2, 3), "weights", r"write \.weight$"),
         (vector.Dense(2, 3), "b", r"write \.bias$"),
-        (MLP(2, [1]), "weights", r"its parts have them: named_parameters\(\)"),
+        (MLP(2, [1]), "weights", r"its layers have them: named_parameters\(\)"),
     ],
 )
 def test_attributes_of_modules(model, name, remedy):
@@ -203,7 +203,7 @@ def test_keywords(call, message):
 
 
 @pytest.mark.parametrize("name", engine.__all__)
-def test_each_function_answers_every_keyword_with_one_that_it_has(name):
+def test_each_function_answers_other_keywords_with_its_own(name):
     f = getattr(engine, name)
     if isinstance(f, type) and issubclass(f, Exception):
         return
@@ -217,7 +217,7 @@ def test_each_function_answers_every_keyword_with_one_that_it_has(name):
 
 
 def test_products_without_a_direction():
-    """JAX's vjp takes no direction: it returns a function of it."""
+    """JAX's vjp takes no direction: it returns a function of the direction."""
     square = lambda x: x * x
     for f, remedy in [
         (

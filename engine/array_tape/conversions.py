@@ -1,7 +1,7 @@
 """Conversions of traced arrays and numbers to Python objects.
 
-Each conversion, such as to a text or a hash, is a guard: a step whose outcome must be the same in
-each replay.
+Each conversion, for example to a string or a hash, is a guard: a step whose outcome must be the
+same in each replay.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from engine.array_tape.steps import CALL, TracedArray
 from engine.support.frames import find_call
 
-# The messages of functions that accept a float or an array, but no object that behaves like one.
+# The messages of functions that accept a float or an array, but not an object that acts like one.
 REFUSED = re.compile(r"\bTraced(Number)?\b|\b(type|or) float(64)?\b")
 
 
@@ -24,8 +24,8 @@ def explain_refusal(problem: BaseException | None) -> None:
     text, remedy = str(problem), ""
     if REFUSED.search(text):
         remedy = (
-            "; under jit, a number that is an argument, or computed from one, is not a float to "
-            "functions written in C; pass float(x), which is compared in each replay"
+            "; under jit, functions written in C do not accept a number that is an argument or is "
+            "computed from one; pass float(x), which is compared in each replay"
         )
     if type(problem) is TypeError and (remedy or "under jit" in text):
         raise TypeError(f"{find_call(problem)}{remedy}") from problem
@@ -54,12 +54,12 @@ class Conversions(TracedArray):
         return self._convert(round, *digits)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Reduce the number for pickling. It becomes a constant."""
-        x = np.asarray(self) if self.ndim else self._convert(operator.pos)  # refused for arrays
+        """Return the state for pickling. The number becomes a constant."""
+        x = np.asarray(self) if self.ndim else self._convert(operator.pos)  # arrays raise TypeError
         return x.__reduce_ex__(protocol)
 
     def _convert_by(self, name: str) -> Any:
-        """Return an attribute of a number, or a function that calls a method; both are guards."""
+        """Return an attribute of the number, or a function that calls its method, as a guard."""
         if callable(getattr(self._plain(), name)):
             return lambda *args: self._convert(lambda x: getattr(x, name)(*args))
         return self._convert(operator.attrgetter(name))
@@ -91,7 +91,7 @@ class NumberOperators:
 def operator_method(name: str, f: Callable[..., Any], swap: bool) -> Callable[..., Any]:
     """Return the method of an operator that computes as Python does.
 
-    NumPy computes if another operand is one of its objects.
+    NumPy computes the result if another operand is one of its objects.
     """
 
     def method(self: Any, *others: Any) -> Any:

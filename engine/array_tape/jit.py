@@ -53,15 +53,15 @@ class ArrayJit:
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules, and constants and
-    arrays of NumPy that existed before; pass arrays that change between calls as arguments, because
-    what NumPy alone computed from them stays that of the recording. If Python tests a number, as in
-    `if x.sum() > 0`, or converts it, as in `int(x)`, `f"{x}"` or `math.sin(x)`, the function is
+    NumPy arrays that existed before; pass arrays that change between calls as arguments, because
+    replays do not repeat computations of NumPy from constants alone. If Python tests a number, as
+    in `if x.sum() > 0`, or converts it, as in `int(x)`, `f"{x}"` or `math.sin(x)`, the function is
     recorded again when the outcome changes. Everything else that the function does happens only
     while it is recorded, as does reading global variables and other attributes, such as the rate of
-    dropout; `drop_recordings()` lets it be recorded again. A computation whose numbers would be
-    those of the recording raises TypeError: a conversion to a plain array (`np.asarray(x)`), an
-    assignment to elements, a constant array that changes in place after its first use, random
-    numbers from a generator, and `backward()` inside the function.
+    dropout; `drop_recordings()` lets it be recorded again. A computation that replays could not
+    repeat raises TypeError: a conversion to a plain array (`np.asarray(x)`), an assignment to
+    elements, a constant array that changes in place after its first use, random numbers from a
+    generator, and `backward()` inside the function.
 
     >>> import numpy as np
     >>> from engine import Array, jit
@@ -232,9 +232,9 @@ class ArrayJit:
         if self._record_counts[structure] == MOST_OUTCOMES:
             warn(
                 f"{self.__name__} was recorded {MOST_OUTCOMES} times for arguments of the same "
-                "shapes, because Python decides by numbers or converts them, as to an int or a "
-                "text, or the number of selected elements changes; choose with where(), compute "
-                "with functions of NumPy, and pass arrays of the same shape"
+                "shapes, because Python branches on numbers or converts them, as in int(x), or "
+                "because the number of selected elements changes; choose with where(), compute "
+                "with NumPy functions, and pass arrays of the same shape"
             )
         pairs = [(replay, key) for key, group in self._replays.items() for replay in group]
         if len(pairs) > self.limit:

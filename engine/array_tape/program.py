@@ -219,8 +219,8 @@ class ArrayProgram:
             if type(step.outcome) is bool:
                 return f"if {f}({', '.join(parts)}) is not {step.outcome}: return {place}"
             outcome = self.constant(step.outcome, "outcome")
-            of = self.constant(describe_outcome, "describe_outcome")
-            return f"if {of}({', '.join([f, *parts])}) != {outcome}: return {place}"
+            describe = self.constant(describe_outcome, "describe_outcome")
+            return f"if {describe}({', '.join([f, *parts])}) != {outcome}: return {place}"
         if step.kind in (VIEW, NUMBER):
             self.names[step.out] = self.names.get(step.out, f"v{len(self.names)}")
             return f"{self.names[step.out]} = {f}({', '.join(parts)})"

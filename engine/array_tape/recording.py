@@ -269,7 +269,8 @@ def record_passes(
                 "jit expects a function that returns an Array or several Arrays, got "
                 f"{describe_result(returned)}"
             )
-        outputs = [x._data if (of := recording._trace_data(x)) is None else of for x in roots]
+        traced = [recording._trace_data(x) for x in roots]
+        outputs = [x._data if t is None else t for x, t in zip(roots, traced, strict=True)]
         copy = lambda x: recording.trace.copy(x) if isinstance(x, Traced) else x
         ends = [copy(x) for x in outputs]
         assigned = {leaf: copy(x) for leaf, x in recording.assigned.items()}

@@ -134,12 +134,12 @@ def unwrap(x: Any) -> Any:
 
 
 def as_scalar(x: Any) -> Any:
-    """Return the number in an array without axes."""
+    """Return a 0-d array as a NumPy scalar, and any other object unchanged."""
     return x[()] if isinstance(x, np.ndarray) else x
 
 
 def describe_outcome(f: Callable[..., Any], *args: Any, **settings: Any) -> Any:
-    """Return the result of a guard if it is a bool, else the text of the result or of the error."""
+    """Return the result of a guard if it is a bool, else the repr of the result or of the error."""
     try:
         result = f(*args, **settings)
     except Exception as problem:

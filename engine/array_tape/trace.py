@@ -1,8 +1,8 @@
 """The steps that are recorded while NumPy computes from traced arrays.
 
 A conversion to a Python object, as in `if x.any()`, becomes a guard: a step whose outcome must be
-the same in each replay (see `engine.array_tape.conversions`). No number leaves a trace otherwise,
-so that none can become outdated.
+the same in each replay (see `engine.array_tape.conversions`). Numbers do not leave a trace in any
+other way, so none can become outdated.
 
 >>> trace = ArrayTrace()
 >>> x = trace.add_input(np.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -105,7 +105,7 @@ class ArrayTrace:
         """Call a function and record it. The same call again returns the first result.
 
         A result that is an array or a number is computed again in each replay. Any other object,
-        such as a text, must be the same in each replay.
+        such as a string, must be the same in each replay.
         """
         settings = settings or {}
         self.check((args, settings))
@@ -205,11 +205,11 @@ class ArrayTrace:
 
     def guard(self, f: Callable[[Any], Any], x: Traced) -> Any:
         """Return a Python object, and record that it must be the same in each replay."""
-        of = wraps(f)(lambda value: f(value[()])) if x.scalar else f
+        convert = wraps(f)(lambda value: f(value[()])) if x.scalar else f
         if self.is_open:
             self.check((x,))
-            self.add_guard(of, (x,), {})
-        return of(x.value)
+            self.add_guard(convert, (x,), {})
+        return convert(x.value)
 
     def add_guard(
         self, f: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]
@@ -228,13 +228,13 @@ class ArrayTrace:
                 continue
             if x.changed:
                 raise TypeError(
-                    "an array was changed in place under jit, and is used again by another name; "
+                    "an array was changed in place under jit and is used again under another name; "
                     "write x = x + y in place of x += y"
                 )
             if x._trace is not self or not self.is_open:
                 raise TypeError(
                     "expected an array of the same call of a function under jit, got one that "
-                    "another call computed; keep the results of the function, not arrays within it"
+                    "another call computed; keep the results of the function, not arrays inside it"
                 )
 
     def check_constant(self, x: np.ndarray) -> None:
@@ -244,8 +244,8 @@ class ArrayTrace:
         _, before = self.constants.setdefault(id(x), (x, now := array_checksum(x)))
         if now != before:
             raise TypeError(
-                "a constant array was changed in place under jit after its first use; make a new "
-                "array in each place, as in a = a + 1.0 in place of a += 1.0"
+                "a constant array was changed in place under jit after its first use; create a new "
+                "array instead: write a = a + 1.0 in place of a += 1.0"
             )
 
     def check_constants(self) -> None:
@@ -254,7 +254,7 @@ class ArrayTrace:
             self.check_constant(x)
 
     def change(self, target: Any, ufunc: np.ufunc, args: Any, settings: Any) -> Traced:
-        """Return the result of an operator in place, such as `+=`.
+        """Return the result of an in-place operator, such as `+=`.
 
         Raises TypeError unless the target is a result that nothing else can refer to.
         """

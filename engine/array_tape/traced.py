@@ -45,8 +45,8 @@ METHODS = {  # of NumPy arrays, which do not change the array
 class Traced(Conversions, NDArrayOperatorsMixin):
     """An array whose numbers are computed again in each replay; `value` has the current ones.
 
-    `trace` is the `ArrayTrace` that records the array. `scalar` is whether the function sees a
-    number of NumPy in place of an array without axes.
+    `_trace` is the `ArrayTrace` that records the array. `scalar` is whether the function sees a
+    NumPy scalar in place of a 0-d array.
     """
 
     __slots__ = ()
@@ -144,12 +144,12 @@ class Traced(Conversions, NDArrayOperatorsMixin):
         return map(self.__getitem__, range(len(self)))
 
     def __pow__(self, y: Any) -> Any:
-        return self._raise(self, y)
+        return self._power(self, y)
 
     def __rpow__(self, x: Any) -> Any:
-        return self._raise(x, self)
+        return self._power(x, self)
 
-    def _raise(self, x: Any, y: Any) -> Any:
+    def _power(self, x: Any, y: Any) -> Any:
         """Return x ** y, which NumPy rounds differently for two numbers than for arrays."""
         if all(isinstance(z, int | float | np.number) for z in (x, y)):
             return self._trace.emit(CALL, "pow", power_of_numbers, (x, y))

@@ -281,7 +281,7 @@ FUNCTIONS = OF_BOTH | {
 
 # ------------------------------------------------------------------ functions that move elements
 
-# By name: the places of the arguments that are Arrays, or nested lists of them.
+# By name: the positions of the arguments that are Arrays, or nested lists of Arrays.
 MOVES: dict[str, tuple[int, ...]] = dict.fromkeys(
     (
         "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "broadcast_arrays",

@@ -154,7 +154,7 @@ class ArrayMethods(Node[np.ndarray]):
     def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
         """Return the maximum over one or several axes; ties share the gradient equally.
 
-        Raises ValueError for no elements.
+        Raises ValueError for an empty Array.
 
         >>> from engine import Array
         >>> x = Array([[1.0, 5.0], [3.0, 5.0]])
@@ -170,7 +170,7 @@ class ArrayMethods(Node[np.ndarray]):
     def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
         """Return the minimum over one or several axes; ties share the gradient equally.
 
-        Raises ValueError for no elements.
+        Raises ValueError for an empty Array.
 
         >>> from engine import Array
         >>> Array([[1.0, 5.0], [3.0, 4.0]]).min(axis=1, keepdims=True)
@@ -213,7 +213,7 @@ class ArrayMethods(Node[np.ndarray]):
         return out / math.sqrt(max(count(self, axis) - ddof, 0))
 
     def cumsum(self, axis: int | None = None) -> Self:
-        """Return the sums of the first elements along an axis; by default of the flat Array.
+        """Return the cumulative sum along an axis, by default of the flattened Array.
 
         >>> from engine import Array
         >>> Array([1.0, 2.0, 3.0]).cumsum()
@@ -222,7 +222,7 @@ class ArrayMethods(Node[np.ndarray]):
         return self._along(CUMSUM, axis)
 
     def cumprod(self, axis: int | None = None) -> Self:
-        """Return the products of the first elements along an axis; by default of the flat Array.
+        """Return the cumulative product along an axis, by default of the flattened Array.
 
         >>> from engine import Array
         >>> Array([[1.0, 2.0], [3.0, 4.0]]).cumprod(axis=0)
@@ -238,7 +238,7 @@ class ArrayMethods(Node[np.ndarray]):
     def logsumexp(self, axis: Axis = -1, keepdims: bool = False) -> Self:
         """Return log(sum(exp(x))) over one or several axes, without overflow or cancellation.
 
-        The result for no elements is -inf.
+        The result for an empty Array is -inf.
 
         >>> from engine import Array
         >>> Array([[1000.0, 1000.0], [0.0, -1000.0]]).logsumexp()
@@ -267,8 +267,8 @@ class ArrayMethods(Node[np.ndarray]):
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
         """Return the index of the maximum as plain integers: the class that logits predict.
 
-        The first maximum counts. By default the index is that of the flat Array. Raises ValueError
-        for no elements.
+        If there are ties, the first index is returned. By default the index is into the flattened
+        Array. Raises ValueError for an empty Array.
 
         >>> from engine import Array
         >>> logits = Array([[1.0, 5.0], [3.0, 2.0]])
@@ -278,7 +278,7 @@ class ArrayMethods(Node[np.ndarray]):
         return call_numpy("argmax", np.argmax, self.data, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
-        """Return the index of the minimum as plain integers, as `argmax` does of the maximum.
+        """Return the index of the minimum as plain integers, with the arguments of `argmax`.
 
         >>> from engine import Array
         >>> int(Array([[1.0, 5.0], [-3.0, 2.0]]).argmin())
@@ -300,7 +300,7 @@ class ArrayMethods(Node[np.ndarray]):
     def reshape(self, *shape: Any) -> Self:
         """Return the elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`.
 
-        -1 stands for the length that fits. Raises ValueError for another number of elements.
+        A length of -1 is inferred. Raises ValueError if the number of elements would change.
 
         >>> from engine import Array
         >>> Array([1.0, 2.0, 3.0, 4.0]).reshape(2, -1)
@@ -339,7 +339,7 @@ class ArrayMethods(Node[np.ndarray]):
         return self.apply(TRANSPOSE, self, axes=as_tuple(axes) or None)
 
     def swapaxes(self, first: int, second: int) -> Self:
-        """Return the Array with two axes exchanged. Raises ValueError for an axis that it lacks.
+        """Return the Array with two axes exchanged. Raises ValueError if an axis is out of range.
 
         >>> from engine import Array
         >>> Array([[1.0, 2.0]]).swapaxes(0, 1)
@@ -363,7 +363,7 @@ class ArrayMethods(Node[np.ndarray]):
     def broadcast_to(self, shape: Shape) -> Self:
         """Return the Array repeated to a shape, as operations on different shapes do implicitly.
 
-        Raises ValueError for a shape that does not fit.
+        Raises ValueError for an incompatible shape.
 
         >>> from engine import Array
         >>> Array([1.0, 2.0]).broadcast_to((2, 2))
@@ -416,10 +416,10 @@ class ArrayMethods(Node[np.ndarray]):
         return self[(*before, index)]
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Self:
-        """Return each element repeated, along an axis; by default of the flat Array.
+        """Return each element repeated along an axis, by default of the flattened Array.
 
-        `repeats` is a number, or one number for each element along the axis. Raises ValueError for
-        another count of them, and for a negative number.
+        `repeats` is a number, or one number for each element along the axis. Raises ValueError if
+        their count differs from the length of the axis, or for a negative number.
 
         >>> from engine import Array
         >>> Array([1.0, 2.0]).repeat([1, 3])
@@ -428,7 +428,7 @@ class ArrayMethods(Node[np.ndarray]):
         return gather("repeat", np.repeat, self, repeats=repeats, axis=axis)
 
     def sort(self, axis: int | None = -1) -> Self:
-        """Return the elements in ascending order along an axis; None sorts the flat Array.
+        """Return the elements in ascending order along an axis; None sorts the flattened Array.
 
         Unlike NumPy's method this returns a new Array, as `np.sort` does.
 

@@ -108,7 +108,7 @@ def element(x: Array, index: int = 0) -> Value:
 
 
 def join_values(args: Sequence[Any]) -> list[Any]:
-    """Return the operands with Arrays in place of Values, and of arrays and lists of Values.
+    """Return the operands with an Array in place of each Value, or array or list of Values.
 
     They have the dtype of the first operand that is an Array and requires a gradient.
     """

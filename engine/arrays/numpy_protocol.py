@@ -29,7 +29,7 @@ from engine.arrays.numpy_messages import refused, undefined
 from engine.node import Node
 from engine.rules import BOUNDS
 from engine.support.trees import leaves
-from engine.value import is_array, is_mixed
+from engine.value import is_array, is_array_operand
 
 OPERATORS = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul",
@@ -92,7 +92,7 @@ def value_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **setting
         call = getattr(self, methods_of(ufunc)[1], None)
         if call is not None and (out := call(float(first))) is not NotImplemented:
             return out
-    if any(map(is_mixed, inputs)):
+    if any(map(is_array_operand, inputs)):
         inputs = Node._join_values(inputs)
         return array_ufunc(next(filter(is_array, inputs)), ufunc, method, *inputs, **settings)
     if not is_call or not isinstance(first, Node):
@@ -170,15 +170,15 @@ def apply_ufunc(
 
 def reduce_ufunc(self: Any, name: str, x: Any, *others: Any, axis: Any = 0, **settings: Any) -> Any:
     """Return the node of a reduction such as `np.add.reduce(x)`, or a single Value unchanged."""
-    own, keepdims = REDUCTIONS.get(name), settings.pop("keepdims", False)
-    if own is None or others:
+    method, keepdims = REDUCTIONS.get(name), settings.pop("keepdims", False)
+    if method is None or others:
         raise undefined(name, self)
-    for setting, given in settings.items():
-        if given is not None:
-            raise refused(name, setting)
+    for parameter, argument in settings.items():
+        if argument is not None:
+            raise refused(name, parameter)
     if not hasattr(self, "shape"):
         return x
-    f = getattr(self.lift(x), own)
+    f = getattr(self.lift(x), method)
     return f(axis) if name.endswith("accumulate") else f(axis, keepdims)
 
 

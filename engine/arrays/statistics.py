@@ -21,7 +21,7 @@ from engine.node import Node
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Array:
-    """Return the middle element in sorted order, or the mean of the middle two; nan for a nan."""
+    """Return the middle element in sorted order, or the mean of two; nan if an element is nan."""
     rows, shape = join_axes("median", a, axis)
     n = rows.shape[-1]
     ordered = rows.sort()
@@ -44,28 +44,30 @@ def join_axes(name: str, x: Any, axis: Any) -> tuple[Array, tuple[int, ...]]:
 def quantile(
     a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
 ) -> Array:
-    """Return the quantiles for shares q of the elements, with linear interpolation.
+    """Return the quantiles for probabilities q, with linear interpolation.
 
-    Raises ValueError for shares outside [0, 1], for no elements and for another method.
+    Raises ValueError for probabilities outside [0, 1], for an empty Array and for another method.
     """
-    shares = np.asarray(q, float)
+    probabilities = np.asarray(q, float)
     rows, shape = join_axes("quantile", a, axis)
     n = rows.shape[-1]
-    if method != "linear" or not n or not ((shares >= 0.0) & (shares <= 1.0)).all():
+    if method != "linear" or not n or not ((probabilities >= 0.0) & (probabilities <= 1.0)).all():
         raise ValueError(
-            "np.quantile and np.percentile of Arrays expect shares in [0, 1], percentages in "
-            f"[0, 100], at least one element and method='linear', got {q!r}, shape {a.shape} and "
-            f"{method!r}"
+            "np.quantile and np.percentile of Arrays expect probabilities in [0, 1], percentages "
+            f"in [0, 100], at least one element and method='linear', got {q!r}, shape {a.shape} "
+            f"and {method!r}"
         )
-    ordered, places = rows.sort(), shares * (n - 1)
+    ordered, places = rows.sort(), probabilities * (n - 1)
     low = np.floor(places).astype(int)
     below, above = ordered[..., low], ordered[..., np.minimum(low + 1, n - 1)]
     t, gap = (places - low).astype(a.dtype, copy=False), above - below
-    out = where(t < 0.5, below + gap * t, above - gap * (1.0 - t))  # rounded as by NumPy
+    out = where(t < 0.5, below + gap * t, above - gap * (1.0 - t))  # rounded as in NumPy
     if (is_nan := ordered[..., -1].isnan()).any():
-        out = where(is_nan.reshape((*is_nan.shape, *[1] * shares.ndim)), math.nan, out)
-    out = np.moveaxis(out, range(out.ndim - shares.ndim, out.ndim), range(shares.ndim))
-    return out.reshape(*shares.shape, *shape) if keepdims else out
+        out = where(is_nan.reshape((*is_nan.shape, *[1] * probabilities.ndim)), math.nan, out)
+    out = np.moveaxis(
+        out, range(out.ndim - probabilities.ndim, out.ndim), range(probabilities.ndim)
+    )
+    return out.reshape(*probabilities.shape, *shape) if keepdims else out
 
 
 def percentile(
@@ -79,14 +81,14 @@ def average(
 ) -> Any:
     """Return the mean, with weights along one axis or in the shape of a.
 
-    With `returned` it also returns the sums of the weights.
+    If `returned` is True, the sums of the weights are returned, too.
     """
     x = Array.lift(a)
     w = Array.lift(np.ones(x.shape, x.dtype) if weights is None else weights)
     if w.shape != x.shape:
         if axis is None or isinstance(axis, tuple) or w.shape != (x.shape[axis],):
             raise ValueError(
-                f"np.average expects weights of shape {x.shape}, or as many numbers as there are "
+                f"np.average expects weights of shape {x.shape}, or one weight for each element "
                 f"along an axis, got shape {w.shape} and axis={axis!r}"
             )
         after = x.ndim - 1 - normalize_axis("average", x, axis)
@@ -101,8 +103,8 @@ def histogram(
 ) -> Any:
     """Return the number of elements in each bin, or the sum of their weights, and the edges.
 
-    These are plain arrays. Raises TypeError if they would have a gradient: for weights that are
-    nodes and, with `density`, for elements and edges that are.
+    These are plain arrays. Raises TypeError if they would have a gradient: if the weights are nodes
+    or, with `density`, if the elements or edges are nodes.
     """
     sources = [weights, a, bins] if density else [weights]
     if any(isinstance(x, Node) and not x.constant for x in sources):

@@ -77,8 +77,8 @@ def check_is_visible(y: Node, inputs: Sequence[Node]) -> None:
 def kinds_do_not_mix(y: Node, x: Node) -> TypeError:
     return TypeError(
         f"{y!r} cannot be differentiated with respect to {x!r}: Values and Arrays do not mix; the "
-        "result of jit depends on its arguments and on its parameters(), and backward() gives "
-        "Values their .grad"
+        "result of jit depends on its arguments and on its parameters(), and backward() sets "
+        "the .grad of Values"
     )
 
 

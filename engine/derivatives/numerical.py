@@ -35,7 +35,7 @@ class Slope(NamedTuple):
         """
         if not (math.isfinite(analytic) and math.isfinite(self.value)):
             return 0.0 if analytic == self.value else math.inf
-        a, n = 0.5 * analytic, 0.5 * self.value  # halves, of which no sum overflows
+        a, n = 0.5 * analytic, 0.5 * self.value  # halves, so that sums do not overflow
         error = 0.5 * SAFETY * self.error
         difference, size = abs(a - n), abs(a) + abs(n)
         if difference <= tolerance * size + error:
@@ -153,8 +153,8 @@ def differences_of(f: Callable[[float], float], x: float, rounding: float = 0.0)
     def differences(h: float) -> tuple[float, float, float]:
         upper, lower = f(h), f(-h)
         bend = (upper - center) - (center - lower)
-        own = ROUNDING * abs(upper) + ROUNDING * abs(lower)  # the sum of sizes may overflow
-        return divide_by_step(upper - lower, bend, own + rounding, x, h)
+        of_f = ROUNDING * abs(upper) + ROUNDING * abs(lower)  # abs(upper) + abs(lower) may overflow
+        return divide_by_step(upper - lower, bend, of_f + rounding, x, h)
 
     return differences
 

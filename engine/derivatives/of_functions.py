@@ -18,7 +18,7 @@ from engine.value import INPUTS, Value, holds_objects
 from engine.watch.gradient_warnings import warn
 from engine.watch.no_grad import keep_graphs
 
-ONE_NODE = (  # of f, in messages
+ONE_NODE = (  # the end of messages about the result of f
     "a Value or an Array of one element, got {got}; return a sum, or use jacobian for several"
 )
 NODES = "Values or Arrays, or lists or dicts of them, got {got}"
@@ -38,8 +38,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         `argnums`: with Arrays if there is an array among the arguments, else with Values. An
         operation on a Value and an array returns an Array. The results are floats and arrays; they
         are nodes where nodes are given, and within another function that is being differentiated,
-        so that derivatives nest. The gradient has the form of the argument, and is a tuple of them
-        for several `argnums`.
+        so that derivatives nest. The gradient has the form of the argument; for several
+        `argnums`, it is a tuple of gradients.
 
     Issues GradientWarning if f returns a plain number, which does not depend on its arguments:
     return the node, not its `.data` or `.item()`. A constant node issues no warning.
@@ -93,7 +93,7 @@ class Call(NamedTuple):
         return self.is_inner or any(isinstance(x, Node) for x in leaves(self.given))
 
     def node(self) -> Any:
-        """Return the result if it is a node, else its constant. Raises TypeError for several."""
+        """Return the result as a node. Raises TypeError if there are several."""
         return self.as_node(self.result, ONE_NODE)
 
     def nodes(self) -> Any:
@@ -169,7 +169,7 @@ def differentiating(inputs: frozenset[Node]) -> Iterator[None]:
 
 
 def as_one_node(y: Any) -> Any:
-    """Return an array of Values, as `np.stack` returns, as an Array; anything else unchanged."""
+    """Return an array of Values, such as a result of `np.stack`, as an Array; else return y."""
     if not holds_objects(y):
         return y
     from engine.arrays.mixed import join_operand
@@ -227,7 +227,7 @@ def as_input(x: Any, dtype: Any = None) -> Node:
 
 
 def has_axes(x: Any) -> bool:
-    """Return whether an argument is an array of NumPy or of another library, as `Array` accepts."""
+    """Return whether an argument is an array of NumPy or of another library."""
     return isinstance(x, numpy_type("ndarray")) or is_array_like(x)
 
 

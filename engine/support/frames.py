@@ -37,7 +37,7 @@ def callers(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 class NoFormula(TypeError):
-    """The error for a row without a formula; its message says what to do."""
+    """The error for a row without a formula; its message contains the remedy."""
 
     __module__ = "stepgrad"  # tracebacks show the public name
 

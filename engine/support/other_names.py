@@ -92,7 +92,7 @@ ARRAY_METHODS = {
     "amax": "x.max(axis)", "amin": "x.min(axis)", "mT": "x.swapaxes(-1, -2)",
 }  # fmt: skip
 
-# The keyword arguments of PyTorch, TensorFlow, JAX and older versions of NumPy, with those here.
+# Keyword arguments of PyTorch, TensorFlow, JAX and older versions of NumPy, and their counterparts.
 KEYWORDS: Keywords = {
     **dict.fromkeys(("dim", "dims", "reduction_indices"), ("axis",)),
     **dict.fromkeys(("keepdim", "keep_dims"), ("keepdims",)),
@@ -181,8 +181,8 @@ def find_instead(kind: type, name: str) -> str | None:
 def make_keyword_decorator(names: Keywords, remarks: Mapping[str, str]) -> Callable[[F], F]:
     """Return a decorator whose functions answer keyword arguments of other libraries.
 
-    A call with a keyword that the function lacks raises TypeError; the message says what to write,
-    also for a misspelled keyword.
+    A call with a keyword that the function lacks raises TypeError; the message names the
+    counterpart, or a similar keyword.
 
     names    the counterparts of each keyword; the message names the first one that is an
              argument of the function; an example may follow, as in "betas=(0.9, 0.999)"
@@ -221,18 +221,18 @@ def refuse_keyword(
     """Raise TypeError for a keyword that a function lacks, with the remedy if it is known."""
     remedy = remarks.get(name)
     for answer in names.get(name, ()):
-        ours = answer.partition("=")[0]
-        if ours in parameters:
-            is_one = parameters[ours].kind != parameters[ours].VAR_POSITIONAL
-            remedy = f"write {answer}" if is_one else f"pass the {ours} as separate arguments"
+        keyword = answer.partition("=")[0]
+        if keyword in parameters:
+            is_one = parameters[keyword].kind != parameters[keyword].VAR_POSITIONAL
+            remedy = f"write {answer}" if is_one else f"pass the {keyword} as separate arguments"
             break
     if remedy is None:
         from difflib import get_close_matches  # not needed otherwise
 
         if any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
             return
-        near = get_close_matches(name, [*parameters.keys() - {"self"}], 1)
-        remedy = f"did you mean {near[0]!r}?" if near else ""
+        similar = get_close_matches(name, [*parameters.keys() - {"self"}], 1)
+        remedy = f"did you mean {similar[0]!r}?" if similar else ""
     text = f"{called}() got an unexpected keyword argument {name!r}"
     raise TypeError(f"{text}; {remedy}" if remedy else text)
 

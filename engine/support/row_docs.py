@@ -40,7 +40,7 @@ def docstring(op: Op, name: str) -> str:
         lines += [f"Derivative for {x}: {slope}" for x, slope in zip(letters, slopes, strict=True)]
     words = set(re.findall(r"\w+", " ".join([formula(op.forward), *slopes])))
     notes = ["out is the result."] * ("out" in words)
-    bounds = "None is no bound. The bounds may also be named min and max; either may be omitted."
+    bounds = "None means no bound. The bounds may also be named min and max; either may be omitted."
     notes += [bounds] * bool(UNBOUNDED.keys() & set(letters))
     if helpers := sorted(words & HELPERS - {op.name}):
         notes += [f"engine.formulas defines {', '.join(helpers)}."]

@@ -33,7 +33,7 @@ class CallRow(ArrayOp):
 
     These are the leaves among the arguments that receive a gradient. `pull_all` returns the
     gradients of all inputs. The attributes of a row are properties: a row that stored itself would
-    be a cycle, which is freed late.
+    be a reference cycle, which only the garbage collector frees.
     """
 
     __slots__ = ()
@@ -65,7 +65,7 @@ class CallRow(ArrayOp):
 
 
 class ReplayRow(CallRow):
-    """One call, or a batch of calls of one replay. `places` are those of the inputs in `floats`."""
+    """One call, or a batch of calls, of one replay. `places` index the inputs in `floats`."""
 
     __slots__ = ("constants", "data", "floats", "inputs", "integers", "outputs", "places",
                  "replay", "selected")  # fmt: skip
@@ -75,7 +75,7 @@ class ReplayRow(CallRow):
     places: Any
 
     def exchange_inputs(self, numbers: Sequence[float]) -> Sequence[float]:
-        """Set the numbers of the inputs, and return those before."""
+        """Set the numbers of the inputs, and return the previous ones."""
         before = self.floats[self.places].tolist()
         self.floats[self.places], self.data = numbers, None
         return before
@@ -177,7 +177,7 @@ class Calls(CallRow):
         self.trains = any(part.trains for part, _ in parts)
 
     def exchange_inputs(self, numbers: Sequence[float]) -> Sequence[float]:
-        """Set the numbers of the inputs, and return those before."""
+        """Set the numbers of the inputs, and return the previous ones."""
         before: list[float] = []
         for part, _ in self.parts:
             first = len(before)

@@ -160,17 +160,17 @@ def uses_arrays(f: Callable[..., Any]) -> bool:
 def list_nodes(objects: list[Any]) -> list[Node]:
     """Return the nodes among some objects, in nested lists, tuples and dicts, and in Modules.
 
-    The search is short also if a global variable contains many numbers: it visits at most 1,000
-    containers, those on the outside first, and at most 100 elements of each.
+    The search is short even if a global variable contains many numbers: it visits at most 1,000
+    containers, the outermost first, and at most 100 elements of each.
     """
-    nodes, seen, rest = [], set[int](), deque(objects)
-    while rest and len(seen) < 1_000:
-        x = rest.popleft()
+    nodes, visited, queue = [], set[int](), deque(objects)
+    while queue and len(visited) < 1_000:
+        x = queue.popleft()
         if issubclass(type(x), Node):
             nodes.append(x)
-        elif id(x) not in seen and (elements := [*islice(elements_of(x), 100)]):
-            seen.add(id(x))
-            rest.extend(elements)
+        elif id(x) not in visited and (elements := [*islice(elements_of(x), 100)]):
+            visited.add(id(x))
+            queue.extend(elements)
     return nodes
 
 
@@ -185,5 +185,5 @@ def elements_of(x: Any) -> Iterable[Any]:
             return container.__iter__(x)
     if issubclass(kind, dict):
         return dict.values(x)
-    named = x.named_parameters() if hasattr(kind, "named_parameters") else {}
-    return named.values() if isinstance(named, dict) else ()  # no dict: a module of PyTorch
+    parameters = x.named_parameters() if hasattr(kind, "named_parameters") else {}
+    return parameters.values() if isinstance(parameters, dict) else ()  # PyTorch returns no dict

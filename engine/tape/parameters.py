@@ -1,10 +1,10 @@
 """`Parameters`, the Array of all parameters of a function under `jit` or of a tape.
 
 It shares its gradient with its Values, without copying it in each step. A backward pass writes to
-the Array and adds it to `PENDING`; the Values receive their gradients when one of these is read or
-assigned. When the gradient of a Value is assigned, or computed in a graph of Values, `CHANGED[0]`
-is replaced; the Array reads the gradients of its Values before its own is used. At any time,
-therefore, either the Array or its Values may be outdated, but not both.
+the Array and adds it to `PENDING`; the Values receive their gradients when the gradient of one of
+them is read or assigned. When the gradient of a Value is assigned, or computed in a graph of
+Values, `CHANGED[0]` is replaced; the Array reads the gradients of its Values before its own is
+used. At any time, therefore, either the Array or its Values may be outdated, but not both.
 """
 
 import threading
@@ -21,7 +21,7 @@ from engine.value import Value
 
 array_grad: Any = Array.grad
 LOCK = threading.RLock()  # of all exchanges, because Arrays may share Values
-EVERY: "dict[int, ref[Parameters]]" = {}  # all Arrays of parameters, by id
+INSTANCES: "dict[int, ref[Parameters]]" = {}  # by id
 
 
 class Parameters(Array):
@@ -44,8 +44,8 @@ class Parameters(Array):
         self._stands_for, self._is_new, self._sharing = tuple(values), False, []
         super().__init__(data, "flat", dtype=dtype)
         self.find_sharing()
-        self.follow()
-        EVERY[id(self)] = ref(self)
+        self.remember()
+        INSTANCES[id(self)] = ref(self)
 
     def get_grad(self) -> np.ndarray:
         if self._fresh is not CHANGED[0]:
@@ -82,15 +82,15 @@ class Parameters(Array):
             if self._token is CHANGED[0]:
                 return
             before = self._gradients
-            self.follow()
+            self.remember()
             pairs = enumerate(zip(self._gradients, before, strict=True))
             if changed := [i for i, (now, then) in pairs if now is not then]:
                 self._grad = array_grad.fget(self).copy()
                 self._grad[changed] = [self._gradients[i] for i in changed]
                 self._dx = None  # as after an assignment
 
-    def follow(self) -> None:
-        """Remember the gradients of the Values as they are."""
+    def remember(self) -> None:
+        """Remember the current gradients of the Values."""
         if CHANGED[0] is None:
             CHANGED[0] = object()
         self._token, self._gradients = CHANGED[0], [x._grad for x in self._stands_for]
@@ -125,12 +125,12 @@ class Parameters(Array):
             self._data = np.array([*self._data, *[x._data for x in xs]], self._data.dtype)
             self._grad = np.array(gradients, self._data.dtype) if any(gradients) else None
             self.find_sharing()
-            self.follow()
+            self.remember()
 
     def find_sharing(self) -> None:
         """Find the other Arrays that have Values in common with this one."""
         self._members = frozenset(self._stands_for)
-        for reference in [*EVERY.values()]:
+        for reference in [*INSTANCES.values()]:
             other = reference()
             if other is None or other is self or self._members.isdisjoint(other._members):
                 continue
@@ -140,7 +140,7 @@ class Parameters(Array):
                 other._fresh = False
 
     def __del__(self) -> None:
-        EVERY.pop(id(self), None)
+        INSTANCES.pop(id(self), None)
         for reference in self._sharing:
             if (other := reference()) is not None:
                 other._sharing = [x for x in other._sharing if x() is not self]

@@ -358,9 +358,9 @@ class Jit:
             got = f"{describe_result(root)}{remedy}"
             if uses_no_nodes(root, branches, recording, recorder._new_leaves):
                 got = (
-                    f"{root!r}: no argument and no parameter of {self.__name__} is a Value, and "
-                    "for numbers alone it returns numbers, as grad does; call it with Values, such "
-                    "as Value(3.0), or compute with parameters that are Values"
+                    f"{root!r}: no argument and no parameter of {self.__name__} is a Value, so it "
+                    "returns numbers without a graph; call it with Values, such as Value(3.0), or "
+                    "compute with parameters that are Values"
                 )
             raise TypeError(
                 f"jit expects a function that returns a Value or a list of Values, got {got}"
@@ -425,11 +425,11 @@ class Jit:
 
 
 def uses_no_nodes(
-    root: Any, branches: Sequence[Any], recording: TracedCall, new: Container[Any]
+    root: Any, branches: Sequence[Any], recording: TracedCall, new_leaves: Container[Any]
 ) -> bool:
     """Return whether a result that is not a node was computed from numbers, without any Value.
 
-    `new` contains the leaves that the function made.
+    `new_leaves` contains the leaves that the function made.
     """
     numbers = root.ravel().tolist() if isinstance(root, np.ndarray) else leaves_of(root)
     if not all(isinstance(x, Real) for x in numbers):
@@ -438,7 +438,9 @@ def uses_no_nodes(
     nodes = [*recorded, *[x for branch in branches for x in decided_nodes(branch)]]
     leaves = [x for x in order_nodes(nodes) if x.op is None]
     has_arguments = bool(recording.integers or recording.inputs)
-    return has_arguments and all(x.constant or x in new for x in [*recording.inputs, *leaves])
+    return has_arguments and all(
+        x.constant or x in new_leaves for x in [*recording.inputs, *leaves]
+    )
 
 
 def pair_arguments(columns: Sequence[Iterable[Any]]) -> list[tuple[Any, ...]]:

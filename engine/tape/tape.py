@@ -118,8 +118,8 @@ class Tape:
             graph, dtype, fast, threads, input_gradients, batched=bool(nodes.inputs)
         )
         count = len(nodes.parameters)
-        # Whether a parameter, and an input, receives a gradient.
-        self._trains, self._moves = (
+        # Whether a parameter, and whether an input, receives a gradient.
+        self._trains, self._reaches_inputs = (
             bool(receives.any()) for receives in np.split(self._machine.receives, [count])
         )
         self._leaves = Leaves(nodes.parameters, nodes.constants)
@@ -186,7 +186,7 @@ class Tape:
         """
         if self._replayed is None:
             raise RuntimeError("backward() requires a forward pass; call forward() first")
-        if not self._trains and not (self._finds_input_gradients and self._moves):
+        if not self._trains and not (self._finds_input_gradients and self._reaches_inputs):
             raise ValueError(f"backward {describe_constant(self)}")
         self.flat.grad = self._pull_back(gradient)
 
@@ -204,7 +204,8 @@ class Tape:
         self._read_assigned()
         samples = self._check_samples(X)
         args = [] if X is None else [X if isinstance(X, Array) else samples]
-        if not self._trains and not (self._moves and isinstance(X, Array) and not X.constant):
+        reaches_samples = self._reaches_inputs and isinstance(X, Array) and not X.constant
+        if not self._trains and not reaches_samples:
             return ConstantArray(self._compute(self.flat.data, samples))
         return Array.apply(TAPE, self.flat, *args, tape=self)
 
@@ -271,7 +272,7 @@ class Tape:
             if self._seeds is not None:
                 seeds = self._seeds[sample if self.inputs else 0].tolist()
                 backpropagate(order, zip(outputs, seeds, strict=True))
-                self.flat.follow()
+                self.flat.remember()
 
     def source(self) -> str:
         """Return the program as a Python function of the leaves, for reading.

@@ -112,7 +112,7 @@ class Film(Iterator[Record]):
         return record
 
     def run(self) -> Records:
-        """Train to the end and return the list of the records, with a bar as `Training.run`.
+        """Train to the end and return the records, with a progress bar, as `Training.run` does.
 
         >>> from nn import MLP, data, fit
         >>> X, y = data.moons(50, rng=0)

@@ -25,7 +25,7 @@ def constants():
     return space
 
 
-def test_the_readme_lists_what_is_left_by_design():
+def test_the_readme_lists_the_tests_that_are_skipped_by_design():
     space = constants()
     for reason, n in Counter(space["BY_DESIGN"].values()).items():
         assert COUNTS[f"skipped: {reason}"] >= n, reason

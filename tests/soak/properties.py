@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
-LEAST = 200  # examples of each case
+MIN_EXAMPLES = 200  # of each case
 KEY = "soak/passed"
 
 
@@ -37,9 +37,9 @@ class Soak:
     def pytest_collection_modifyitems(self, items):
         properties = [f for item in items if (f := property_of(item))]
         for function, cases in Counter(properties).items():
-            usual = function._hypothesis_internal_use_settings
-            n = max(LEAST, -(-settings.default.max_examples // cases))
-            function._hypothesis_internal_use_settings = settings(usual, max_examples=n)
+            own_settings = function._hypothesis_internal_use_settings
+            n = max(MIN_EXAMPLES, -(-settings.default.max_examples // cases))
+            function._hypothesis_internal_use_settings = settings(own_settings, max_examples=n)
         at_start = set(self.at_start)
         passed = [item for item in items if item.nodeid in at_start]
         items[:] = [item for item in items if item.nodeid not in at_start]

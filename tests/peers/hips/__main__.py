@@ -1,7 +1,7 @@
 """Run the tests of HIPS/autograd on this engine, from their source distribution: `make test-hips`.
 
 Arguments are pytest's, such as `-k einsum`. The adapter prints the table at the end. Without
-arguments, the run fails if README.md has another table.
+arguments, the run fails if README.md contains a different table.
 """
 
 import subprocess
@@ -36,7 +36,7 @@ def main() -> int:
 
     text = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
     if status == 0 and len(sys.argv) == 1 and "\n".join(TABLE) not in text:
-        print("README.md has another table; copy this one, from a run with SciPy installed")
+        print("README.md contains a different table; copy this one, if SciPy is installed")
         return 1
     return status
 

@@ -393,7 +393,7 @@ BY_DESIGN = {  # tests that fail, and why
     "test_linalg.py::test_norm_nuclear": NORMS,
     "test_linalg.py::test_norm_nuclear_axis": NORMS,
     "test_numpy.py::test_cast_to_int": "Arrays hold floats: indices are x.data.astype(int)",
-    "test_numpy.py::test_simple_append_list_2D": "a nested list of Arrays is no Array: stack them",
+    "test_numpy.py::test_simple_append_list_2D": "a nested list of Arrays is not an Array: stack them",
     "test_wrappers.py::test_wrapped_name_and_docs": f"{INTERNAL}: the name of a gradient",
 }
 
