@@ -170,6 +170,7 @@ def cosine_cross_slope(x, y):
     return -over_distance(direction_cosine(x, y) * direction_cosine(y, x), x, y)
 
 
+@dispatched
 def cosine_bend(x, y):
     """Return y (2 x² - y²) / r⁵, the slope of y² / r³ for y; 0 at the origin."""
     s, c = direction_cosine(x, y), direction_cosine(y, x)
@@ -197,6 +198,7 @@ def sin2_over_square(x, y):
     return divide(divide(2.0 * direction_cosine(x, y) * direction_cosine(y, x), r), r)
 
 
+@dispatched
 def cos3_over_cube(x, y):
     """Return cos(3θ) / r³ for θ = atan2(x, y); with x and y exchanged, it is -sin(3θ) / r³."""
     s, c, r = direction_cosine(x, y), direction_cosine(y, x), hypot(x, y)

@@ -23,7 +23,7 @@ from engine.draw.formulas.symbols import (
     make_name,
 )
 from engine.draw.formulas.writing import to_latex, to_mathml, to_text
-from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
+from engine.rules import ELEMENTWISE, SLOPES_OF_OTHERS, TABLE, argument_names, flatten
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import SOFTMAX
 from engine.sequences.vector_op import VectorOp, output
@@ -313,6 +313,28 @@ def test_every_formula_is_well_formed(op):
         assert written.count("{") == written.count("}")
         assert written.count(r"\left(") == written.count(r"\right)")
         assert not re.search(r"[^\x00-\x7f]", written)
+
+
+def test_products_that_begin_with_a_minus():
+    product = combine("·", -2.0, x)
+    for symbol, text, latex in [
+        (combine("neg", product), "−(−2 · x)", r"-\left(-2 \cdot x\right)"),
+        (combine("·", y, product), "y · (−2 · x)", r"y \cdot \left(-2 \cdot x\right)"),
+        (combine("·", product, y), "−2 · x · y", r"-2 \cdot x \cdot y"),
+        (combine("+", y, product), "y − 2 · x", r"y - 2 \cdot x"),
+        (combine("+", y, combine("neg", product)), "y − (−2 · x)", r"y - \left(-2 \cdot x\right)"),
+    ]:
+        assert (to_text(symbol), to_latex(symbol)) == (text, latex)
+
+
+@pytest.mark.parametrize(
+    "op", sorted(SLOPES_OF_OTHERS, key=lambda op: op.name), ids=lambda op: op.name
+)
+def test_slopes_of_rows_are_written_without_their_cases(op):
+    """They choose between formulas by the size of numbers; mathematics has one."""
+    symbols = [make_name(letter) for letter in letters(op)]
+    for symbol in (build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)):
+        assert " if " not in to_text(symbol).replace("0 if out = 0", "")  # 0 · ln 0 of a power
 
 
 def test_the_elements_of_mathml():

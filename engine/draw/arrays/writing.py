@@ -262,10 +262,10 @@ class ShapedMathML(ArrayMathML):
 class TermMathML(MathML):
     """A writer of sums of products of single numbers, with each sign in front of its product."""
 
-    def write_operation(self, head: str, parts: tuple[Any, ...], own: int) -> str:
+    def write_operation(self, head: str, parts: tuple[Any, ...]) -> str:
         if head == "·" and parts[0].head == "place":
             return self.write_product(parts, mark_place(parts[0].parts[0]))
-        return super().write_operation(head, parts, own)
+        return super().write_operation(head, parts)
 
     def write_term(self, term: Expression) -> str:
         if term.head == "·" and term.parts[0].head == "place":

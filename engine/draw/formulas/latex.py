@@ -181,11 +181,11 @@ class FullLatex(Latex):
 
     longest_sum = 10**9
 
-    def write_operation(self, head: str, parts: tuple[Any, ...], own: int) -> str:
+    def write_operation(self, head: str, parts: tuple[Any, ...]) -> str:
         if head == "derivative":
             over, under = map(self.write_differential, parts)
             return rf"\frac{{{over}}}{{{under}}}"
-        return super().write_operation(head, parts, own)
+        return super().write_operation(head, parts)
 
     def write_differential(self, name: str) -> str:
         """Write ∂ of a name; of one that looks like a power, in parentheses."""

@@ -222,7 +222,12 @@ def add_up(xs: Iterable[Operand]) -> Symbol:
 
 def distance(x: Operand, y: Operand) -> Symbol:
     """Return √(x² + y²)."""
-    return combine("√", raise_power(x, 2.0) + raise_power(y, 2.0))
+    return combine("√", square_sum(x, y))
+
+
+def square_sum(x: Operand, y: Operand) -> Symbol:
+    """Return x² + y²."""
+    return raise_power(x, 2.0) + raise_power(y, 2.0)
 
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -254,6 +259,29 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "one_over_one_plus_square": lambda x: combine("/", 1.0, add(1.0, raise_power(x, 2.0))),
     "direction_cosine": lambda x, y: combine("/", x, distance(x, y)),
     "over_distance": lambda c, x, y: combine("/", c, distance(x, y)),
+    "cosine_slope": lambda x, y: combine(
+        "/", raise_power(y, 2.0), raise_power(distance(x, y), 3.0)
+    ),
+    "cosine_cross_slope": lambda x, y: negate(
+        combine("/", multiply(x, y), raise_power(distance(x, y), 3.0))
+    ),
+    "cosine_bend": lambda x, y: combine(
+        "/",
+        multiply(y, multiply(2.0, raise_power(x, 2.0)) - raise_power(y, 2.0)),
+        raise_power(distance(x, y), 5.0),
+    ),
+    "angle_slope": lambda x, y: combine("/", y, square_sum(x, y)),
+    "cos2_over_square": lambda x, y: combine(
+        "/", raise_power(y, 2.0) - raise_power(x, 2.0), raise_power(square_sum(x, y), 2.0)
+    ),
+    "sin2_over_square": lambda x, y: combine(
+        "/", multiply(multiply(2.0, x), y), raise_power(square_sum(x, y), 2.0)
+    ),
+    "cos3_over_cube": lambda x, y: combine(
+        "/",
+        multiply(y, raise_power(y, 2.0) - multiply(3.0, raise_power(x, 2.0))),
+        raise_power(square_sum(x, y), 3.0),
+    ),
     "power_x": lambda out, x, y: differentiate_power(x, y),
     "scaled_power": lambda c, x, y: multiply(c, raise_power(x, y)),
     "scaled_power_log": lambda c, x, y: multiply(c, raise_power(x, y)) * combine("ln", x),

@@ -73,6 +73,29 @@ NAMES_OF_NUMBERS = {
 }  # fmt: skip
 
 
+def has_minus(x: Expression) -> bool:
+    """Return whether an expression is a product that begins with a negative number: −2 · x."""
+    while x.head == "·":
+        x = x.parts[0]
+        if x.head == "number":
+            return bool(x.parts[0] < 0)
+    return False
+
+
+def remove_minus(x: Expression) -> Expression:
+    """Return an expression without its first sign if that is a minus: x for −x, 2 · y for −2 · y.
+
+    Any other expression is returned as the same object.
+    """
+    if x.head == "neg":
+        return x.parts[0]
+    if x.head == "number" and x.parts[0] < 0:
+        return Expression("number", (-x.parts[0],))
+    if has_minus(x):
+        return Expression("·", (remove_minus(x.parts[0]), x.parts[1]))
+    return x
+
+
 class PlainText:
     """A writer of plain text; writers of other formats override how parts are written."""
 
@@ -91,18 +114,18 @@ class PlainText:
         elif head == "place":
             text, own = mark_place(parts[0], "(" if precedence > PRECEDENCE["neg"] else ""), ATOM
         else:
-            own = PRECEDENCE.get(head, ATOM)
-            text = self.write_operation(head, parts, own)
+            own = PRECEDENCE["neg"] if has_minus(x) else PRECEDENCE.get(head, ATOM)
+            text = self.write_operation(head, parts)
         return self.write_parentheses(text) if own < precedence else text
 
-    def write_operation(self, head: str, parts: tuple[Any, ...], own: int) -> str:
-        write = self.write
+    def write_operation(self, head: str, parts: tuple[Any, ...]) -> str:
+        write, own = self.write, PRECEDENCE.get(head, ATOM)
         if head == "+":
             return self.write_sum(flatten_sum(parts))
         if head == "neg":
             return self.write_sign("−") + write(parts[0], PRECEDENCE["·"])
         if head == "·":
-            first = write(parts[0], 0 if parts[0].head == "number" else own)
+            first = write(parts[0], PRECEDENCE["neg"] if parts[0].head in ("number", "·") else own)
             return first + self.write_sign(" · ") + write(parts[1], own)
         if head == "/":
             return self.write_fraction(*parts)
@@ -132,11 +155,9 @@ class PlainText:
         """Write a term of a sum after the first one, with its sign."""
         if term.head == "place":
             return mark_place(term.parts[0], "+")
-        sign, is_number = " + ", term.head == "number" and term.parts[0] < 0
-        if is_number or term.head == "neg":
-            sign = " − "
-            term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
-        return self.write_sign(sign) + self.write(term, PRECEDENCE["·"])
+        positive = remove_minus(term)
+        sign = " + " if positive is term else " − "
+        return self.write_sign(sign) + self.write(positive, PRECEDENCE["·"])
 
     # The methods below are overridden.
 
