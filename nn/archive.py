@@ -30,6 +30,7 @@ SEAL = 8  # digits of the checksum
 MAX_DEPTH = 100  # levels of nesting
 MAX_HEADER = 2000  # bytes of the header of an array, whose parser takes 500 times as much memory
 MAX_QUOTE = 500  # characters at either end
+REMEDY = "use another checkpoint, or delete the file to train from the start"
 TYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 TYPES += ["float16", "float32", "float64"]
 Tree: TypeAlias = (
@@ -156,19 +157,17 @@ def checksum(body: bytes | memoryview) -> bytes:
 def unpack(content: bytes) -> Tree:
     """Return the tree in the content of a file. Raises CheckpointError if there is none."""
     if not content:
-        raise CheckpointError("empty; use another checkpoint")
+        raise CheckpointError(f"empty; {REMEDY}")
     if content[:4] != b"PK\3\4" or content[30 : 30 + len(HEAD)] != HEAD.encode():
         raise CheckpointError(f"not a checkpoint of stepgrad: it begins with {content[:8]!r}")
     if content[-SEAL:] != checksum(memoryview(content)[:-SEAL]):
-        raise CheckpointError("truncated or damaged (wrong checksum); use another checkpoint")
+        raise CheckpointError(f"truncated or damaged (wrong checksum); {REMEDY}")
     try:
         return _unpack_archive(content)
     except CheckpointError:
         raise
     except Exception as problem:  # zipfile, json and NumPy raise errors of many types
-        raise CheckpointError(
-            f"malformed ({escape(repr(problem))}); use another checkpoint"
-        ) from problem
+        raise CheckpointError(f"malformed ({escape(repr(problem))}); {REMEDY}") from problem
 
 
 def escape(text: str) -> str:

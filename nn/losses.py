@@ -103,7 +103,10 @@ def loss_of_pairs(
         @functools.wraps(formula)
         def loss(*args: Any, reduction: Reduction = "mean", **options: Any) -> Any:
             if options or len(args) < 2:
-                args = signature.bind(*args, **options).args
+                try:
+                    args = signature.bind(*args, **options).args
+                except TypeError as problem:
+                    raise TypeError(f"{name}: {problem}") from None
             predictions, targets, *settings = args
             check_reduction(reduction)
             if takes:

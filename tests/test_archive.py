@@ -243,7 +243,7 @@ def savez(**arrays):
 
 
 MESSAGES = {
-    "empty": (b"", "empty; use another checkpoint"),
+    "empty": (b"", "empty; use another checkpoint, or delete the file"),
     "text": (b"weights: 1, 2", "not a checkpoint of stepgrad: it begins with b'weights:'"),
     "pickle": (pickle.dumps([1]), "not a checkpoint of stepgrad"),
     "npz": (savez(a=ONE), "not a checkpoint of stepgrad"),

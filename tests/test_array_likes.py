@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine import Array, Value, grad, value_and_grad
+from engine import Array, Table, Value, grad, jit, value_and_grad
 from engine.functions import is_array
 from nn import MLP, accuracy, confusion_matrix, diagnose, fit, vector
 from nn.batches import batches, split
@@ -176,6 +176,16 @@ def test_masked_targets_are_refused(name, payload):
         LOSSES[name](
             np.ma.array(SCORES, mask=SCORES < -1.0) if name == "cross_entropy" else y, [1, 1, 1]
         )
+
+
+def test_masked_arguments_of_tapes_are_refused():
+    m = np.ma.array([1.0, 2.0], mask=[0, 1])
+    for f in (
+        lambda: jit(lambda xs: Value(1.0) * xs[0])(m), lambda: Table(m), lambda: Table([m, m]),
+        lambda: jit(lambda xs: Value(1.0) * xs[0][0])([m]),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="got a masked array m with 1 masked element"):
+            f()
 
 
 def test_indices_of_take():

@@ -554,6 +554,7 @@ def test_a_root_that_is_no_node_and_a_model_that_is_no_module_are_refused():
             {"level": "layers", "model": None},
             "level='layers' requires a model; pass it as the second argument",
         ),
+        ({"level": "valus", "model": None}, "network, got 'valus'; write 'values'"),
         ({"model": MLP(2, [3, 1])}, "no parameter of MLP(2, [3, 1], 'relu') is in this graph"),
     ],
 )

@@ -150,9 +150,10 @@ def test_a_module_with_the_name_of_a_box_has_a_box_of_its_own(name):
         ({"collapse": None}, "unknown option 'collapse'; its name is level, and None is the"),
         (
             {"directon": "down"},
-            "unknown option 'directon' (did you mean 'direction'?); expected one of direction, "
-            "theme, format, layout",
+            "unknown option 'directon' (did you mean 'direction'?); expected one of model, level, "
+            "limit, ",
         ),
+        ({"levl": "values"}, "unknown option 'levl' (did you mean 'level'?)"),
     ],
 )
 @pytest.mark.parametrize("view", [draw, step])

@@ -396,3 +396,8 @@ def test_training_a_model_that_ends_in_sigmoid(kind, layer, jit):
     texts = [str(w.message) for w in caught if w.filename == __file__]
     assert len(texts) == 1
     assert texts[0].startswith("binary_cross_entropy expects logits")
+
+
+def test_a_loss_without_targets_is_named():
+    with pytest.raises(TypeError, match="mse: missing a required argument: 'targets'"):
+        mse([1.0])

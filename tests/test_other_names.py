@@ -256,8 +256,9 @@ def test_names_in_modules(module, name, here):
     assert name not in dir(module)
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'; it is called {here}"):
         getattr(module, name)
-    with pytest.raises(AttributeError, match=r"has no attribute 'Nothing'$"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'Nothing'$") as caught:
         module.Nothing  # noqa: B018
+    assert caught.value.obj is module  # where Python looks for similar names
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def draw(
     >>> "x|data\\\\ 3|grad\\\\ 6" in draw(y).dot
     True
     """
-    check_names(options, DrawOptions)
+    check_names(options, draw)
     look = Options(**options)
     if is_model(root):
         return draw_model(root, model, level, look)

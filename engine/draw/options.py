@@ -150,12 +150,12 @@ def refuse_value(expected: str, value: object, remedy: str) -> NoReturn:
     raise ValueError(f"{text}; {remedy}" if remedy else text) from None
 
 
-def check_names(options: Mapping[str, object], keywords: type) -> None:
-    """Raise TypeError if an option is not a key of `keywords`."""
-    known = get_type_hints(keywords)
+def check_names(options: Mapping[str, object], function: Callable[..., Any]) -> None:
+    """Raise TypeError if an option is not a parameter of a function under `show_options`."""
+    known = inspect.signature(function).parameters
     for name, value in options.items():
         if name not in known:
-            refuse_option(name, value, known)
+            refuse_option(name, value, list(known)[1:])  # without the root
 
 
 def show_options(keywords: type) -> Callable[[Function], Function]:

@@ -145,7 +145,7 @@ def step(
     >>> step(x * x)
     <stepper of 6 steps; save it with .save('steps.html')>
     """
-    check_names(options, PageOptions)
+    check_names(options, step)
     look = Options(**options)
     check_root("step", root)
     quiz = check_flag("quiz", quiz)

@@ -254,7 +254,8 @@ def refuse_name(module: str, name: str, names: Mapping[str, str]) -> NoReturn:
     ImportError, because Python would replace an AttributeError by one without the remedy.
     """
     if name not in names:
-        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+        text = f"module {module!r} has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=sys.modules[module])  # Python suggests another
     here = names[name]
     remedy = here if here.startswith("write ") else f"it is called {here} here"
     caller = sys._getframe(2)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays.array import Array
+from engine.support.arguments import check_unmasked
 from engine.value import Value
 
 INTEGER, FLOAT = object(), object()  # in a structure
@@ -43,7 +44,7 @@ class Arguments:
     def split(self, x: Any) -> Hashable:
         """Store the numbers of an argument, and return its structure.
 
-        Raises TypeError for an object that is not hashable.
+        Raises TypeError for an object that is not hashable, MaskedElements for a masked array.
         """
         kind = type(x)
         if kind is int:
@@ -75,7 +76,7 @@ class Arguments:
             self.floats.append(x._data)
             return FLOAT, kind, x.label
         if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
-            return np.ndarray, x.shape, self.split(as_python_numbers(x))
+            return np.ndarray, x.shape, self.split(as_python_numbers(check_unmasked(x)))
         if isinstance(x, np.integer | np.floating):
             return kind, self.split(as_python(x))
         if isinstance(x, Array):

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from engine.node import Node
+from engine.support.arguments import check_unmasked
 from engine.value import Value
 from engine.watch.recorded_number import RecordedNumber
 
@@ -25,7 +26,8 @@ class Table(list[Any]):
     The rows have the same length; a row may also be a single Value. Without `jit`, a Table is a
     list.
 
-    Raises TypeError if `rows` is not a list or another iterable of rows.
+    Raises TypeError if `rows` is not a list or another iterable of rows, MaskedElements for a
+    masked array.
 
     >>> from engine import jit, total
     >>> table = Table([[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]])
@@ -37,7 +39,7 @@ class Table(list[Any]):
     def __init__(self, rows: Iterable[Any], name: str = "the table"):
         if isinstance(rows, str) or not isinstance(rows, Iterable):
             raise TypeError(f"Table expects a list of rows of Values, got {rows!r}")
-        super().__init__(rows)
+        super().__init__(check_unmasked(rows))
         self.name = name
 
     def _refuse_change(self, *_: object) -> NoReturn:

@@ -102,6 +102,8 @@ def build_view(
     limit = check_whole("limit", limit)
     order = topological(root)
     if model is None and level is not None and level != "values":
+        if remedy := suggest_level(level):
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}, got {level!r}{remedy}")
         raise ValueError(f"level={level!r} requires a model; pass it as the second argument")
     modules = Modules(order, model)
     groups = group_nodes(order, modules)
@@ -179,14 +181,22 @@ def parse_paths(level: object, known: set[str]) -> set[str]:
     for path in paths:
         if path not in known:
             near = sorted(get_close_matches(str(path), known, n=4, cutoff=0.3) or known)[:4]
-            is_level = isinstance(path, str) and path.isalpha()  # and not a path such as layers[7]
-            meant = get_close_matches(path, LEVELS, n=1, cutoff=0.8) if is_level else []
-            remedy = f"; write {meant[0]!r}" if meant else ""
             raise ValueError(
                 f"level must be one of {', '.join(LEVELS)}, or paths such as {', '.join(near)}, "
-                f"got {path!r}{remedy}"
+                f"got {path!r}{suggest_level(path)}"
             )
     return set(paths)
+
+
+def suggest_level(level: object) -> str:
+    """Return the end of a message about a misspelled level; "" for anything else.
+
+    >>> suggest_level("valus")
+    "; write 'values'"
+    """
+    is_word = isinstance(level, str) and level.isalpha()  # and not a path such as layers[7]
+    meant = get_close_matches(str(level), LEVELS, n=1, cutoff=0.8) if is_word else []
+    return f"; write {meant[0]!r}" if meant and meant[0] != level else ""
 
 
 def place_nodes(
