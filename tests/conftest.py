@@ -9,7 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, find, settings
+from hypothesis.strategies import none
 
 # Some shells start background jobs with interrupts ignored, but some tests send interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -48,15 +49,17 @@ def pytest_ignore_collect(collection_path: Path, config):
     return None
 
 
-def pytest_collection_finish(session):
-    """Hide the collected tests from the garbage collector.
+@pytest.fixture(scope="module", autouse=True)
+def hide_older_objects():
+    """Hide the objects that exist before a file's tests from the garbage collector.
 
-    They are many objects, which each full collection and each search for models (nn/unmoved.py)
-    would visit. The search then does not find models that a test file makes when it is imported.
+    Collected tests and imported libraries are many objects, which each full collection and each
+    search for models and random generators (engine/support/instances.py) would visit. The searches
+    then do not find what a test file makes when it is imported.
     """
-    if not session.config.getoption("--dependencies"):  # Hypothesis 6.100 then fails
-        gc.collect()
-        gc.freeze()
+    find(none(), lambda x: True)  # Hypothesis registers NumPy's generator, but not if it is hidden
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -1,6 +1,12 @@
 """The search for the instances of a class."""
 
-from engine.support.instances import find_instances
+import gc
+from weakref import ref
+
+import pytest
+
+from engine.support import instances
+from engine.support.instances import InstanceSearch, find_instances
 
 
 class Base:
@@ -57,3 +63,46 @@ def test_tuples_that_other_threads_are_making(in_threads):
 
     in_threads(work, 3)
     assert len(others) == 100_000
+
+
+@pytest.mark.usefixtures("collector_off")
+def test_a_search_is_repeated_among_young_objects(monkeypatch):
+    searched = []
+
+    def count(*kinds, generations=instances.ALL):
+        searched.append(generations)
+        return find_instances(*kinds, generations=generations)
+
+    monkeypatch.setattr(instances, "find_instances", count)
+    search, kept = InstanceSearch(Base), [Both()]
+    assert search.find() == kept
+    assert search.find() == kept
+    kept.append(Left())
+    assert search.find() == kept
+    gc.collect(0)
+    assert search.find() == kept
+    assert searched == [instances.ALL, *[instances.YOUNG] * 3]
+    kept.append(Left())
+    gc.collect(1)  # all are old
+    assert {*search.find()} == {*kept}
+    assert search.find() == search.find()
+    kept.append(Left())
+    gc.collect()
+    assert {*search.find()} == {*kept}
+    assert searched[4:] == [instances.ALL, *[instances.YOUNG] * 2, instances.ALL]
+
+
+@pytest.mark.usefixtures("collector_off")
+def test_a_search_keeps_nothing_alive():
+    search, x = InstanceSearch(Base), Both()
+    alive = ref(x)
+    assert search.find() == [x]
+    del x
+    assert alive() is None
+    assert search.find() == []
+
+    class Later(Base):
+        pass
+
+    y = Later()
+    assert search.find() == [y]

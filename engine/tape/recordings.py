@@ -65,7 +65,6 @@ class Jit:
         self.__doc__ = getattr(function, "__doc__", None)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._options, self._static = options, static
-        self._generators: list[Any] = []  # that existed at the first recording
         self._signature: Signature | None = signature(function) if static else None
         self._finds_parameters = parameters is None
         self._pool = Pool([])
@@ -339,14 +338,14 @@ class Jit:
             rebuild(x, name, self._pool.places, recording.make_index, recording.make_float)
             for x, name in zip(values, name_arguments(self.function, args, kwargs), strict=True)
         ]
-        self._generators = self._generators or find_generators()
-        before = list_states([*self._generators, *values])
+        generators = [*find_generators(), *values]
+        before = list_states(generators)
         recorder = record_branches()
         with keep_graphs(), recorder as branches:  # also under no_grad
             root = self.function(
                 *traced[: len(args)], **dict(zip(kwargs, traced[len(args) :], strict=True))
             )
-        if list_states([*self._generators, *values]) != before:
+        if list_states(generators) != before:
             warn(
                 f"{self.__name__} draws random numbers, which stay those of the recording; pass "
                 "them as arguments"

@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from engine.support.instances import find_instances
+from engine.support.instances import InstanceSearch
 
 KINDS = random.Random, np.random.BitGenerator, np.random.RandomState
+SEARCH = InstanceSearch(*KINDS)
 
 
 def find_generators() -> list[Any]:
     """Return all random generators that exist: the shared ones, then those of users.
 
     A function can reach a generator in many ways: as a variable, an attribute, or through other
-    functions. Therefore `find_instances` searches all objects. NumPy's `Generator` is represented
+    functions. Therefore `InstanceSearch` finds all that exist. NumPy's `Generator` is represented
     by its `bit_generator`, which has the state.
     """
     shared = [random.random.__self__, np.random.rand.__self__]  # type: ignore[attr-defined]
-    return shared + find_instances(*KINDS)
+    return shared + SEARCH.find()
 
 
 def list_states(generators: Iterable[Any]) -> list[object]:
