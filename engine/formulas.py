@@ -186,9 +186,14 @@ def angle_slope(x, y):
 
 @dispatched
 def cos2_over_square(x, y):
-    """Return cos(2θ) / r² for θ = atan2(x, y)."""
+    """Return cos(2θ) / r² for θ = atan2(x, y).
+
+    It is (y - x) (y + x) / r⁴: a small y - x is exact, and a large one may overflow.
+    """
     s, c, r = direction_cosine(x, y), direction_cosine(y, x), hypot(x, y)
-    return divide(divide((c - s) * (c + s), r), r)
+    difference = where(abs(y - x) < math.inf, divide(y - x, r), c - s)
+    total = where(abs(y + x) < math.inf, divide(y + x, r), c + s)
+    return divide(divide(difference * total, r), r)
 
 
 @dispatched
