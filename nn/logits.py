@@ -6,14 +6,8 @@ from engine.node import Node
 from engine.watch.gradient_warnings import warn
 
 PROBABILITIES = {"sigmoid", "softmax"}  # rows whose results are in [0, 1]
-KEEP = {
-    "reshape",
-    "getitem",
-    "squeeze",
-    "transpose",
-    "astype",
-    "clip",
-}  # rows whose results stay there
+# Rows whose results are in [0, 1] if their input is.
+KEEP_RANGE = {"reshape", "getitem", "squeeze", "transpose", "astype", "clip"}
 MOST_ROWS = 4  # between the probabilities and the loss
 
 
@@ -42,7 +36,7 @@ def find_probabilities(node: Any) -> str | None:
     ('sigmoid', None)
     """
     for _ in range(MOST_ROWS):
-        if node.op is None or node.op.name not in KEEP:
+        if node.op is None or node.op.name not in KEEP_RANGE:
             break
         node = node.inputs[0]
     op = getattr(node.op, "vector_op", node.op)  # of one of several results

@@ -57,7 +57,7 @@ def hide_older_objects():
     search for models and random generators (engine/support/instances.py) would visit. The searches
     then do not find what a test file makes when it is imported.
     """
-    find(none(), lambda x: True)  # Hypothesis registers NumPy's generator, but not if it is hidden
+    find(none(), lambda x: True)  # Hypothesis registers NumPy's generator while it is not hidden
     gc.collect()
     gc.freeze()
 

@@ -151,7 +151,7 @@ def test_ctrl_c_in_a_tape(interrupted):
     interrupted(both, again, times=300)
 
 
-# Python prints an exception in a destructor, and continues.
+# Python prints an exception that is raised in a destructor, and continues.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <function Parameters.__del__")
 def test_ctrl_c_while_a_tape_is_recorded(interrupted):
     """Comparisons and `.data` are as before."""

@@ -16,11 +16,10 @@ FIRST = 1 if sys.version_info < (3, 14) else 0  # from 3.14 on, each collection 
 class InstanceSearch:
     """A search for the instances of some classes that is repeated, mostly among young objects.
 
-    A process with large libraries has a million objects, and a search of all takes 0.1 s and more.
-    But few objects are young, and others become old only in collections of garbage. Thus, if there
-    was none since the last search of all objects, the instances are those that it found and those
-    among the young objects. In between, a search does not keep instances alive, except those of
-    classes without weak references.
+    A search of all objects is slow in a process that has imported large libraries. But few objects
+    are young, and objects become old only in garbage collections. If there was none since the last
+    search of all objects, the instances are those that it found and those among the young objects.
+    Between searches, instances are not kept alive, unless their class has no weak references.
 
     >>> class Marked(dict):
     ...     pass
@@ -34,7 +33,7 @@ class InstanceSearch:
 
     def __init__(self, *kinds: type):
         self.kinds = kinds
-        self.last: tuple[list[int], list[Callable[[], Any]]] = [], []  # counts, and what was found
+        self.last: tuple[list[int], list[Callable[[], Any]]] = [], []  # counts, and references
 
     def find(self) -> list[Any]:
         """Return the instances that exist."""
@@ -45,11 +44,11 @@ class InstanceSearch:
             young = find_instances(*self.kinds, generations=YOUNG)
             return [*{id(x): x for x in kept + young}.values()]
         instances = find_instances(*self.kinds)
-        self.last = collections, [*map(refer, instances)]
+        self.last = collections, [*map(make_reference, instances)]
         return instances
 
 
-def refer(x: Any) -> Callable[[], Any]:
+def make_reference(x: Any) -> Callable[[], Any]:
     """Return a weak reference to an object, or a function that returns it if its class has none."""
     try:
         return ref(x)
@@ -76,9 +75,7 @@ def find_instances(*kinds: type, generations: Iterable[int | None] = ALL) -> lis
     """
     classes = [*list_subclasses(kinds)]  # kept, since others could get their ids
     ids = set(map(id, classes))
-    objects: Iterator[Any] = chain.from_iterable(
-        map(gc.get_objects, generations)
-    )  # called in `list`
+    objects: Iterator[Any] = chain.from_iterable(map(gc.get_objects, generations))  # in `list`
     twice = chain.from_iterable(map(repeat, objects, repeat(2)))  # to be selected, and to be tested
     return list(compress(twice, map(ids.__contains__, map(id, map(type, twice)))))
 
