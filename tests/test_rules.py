@@ -269,3 +269,12 @@ def test_hypot_of_nan_is_nan_after_an_overflow(args):
     with contextlib.suppress(OverflowError):
         math.sinh(1000.0)
     assert math.isnan(arithmetic.hypot(*args))
+
+
+@pytest.mark.parametrize("x", [1.0, 2.172, 1e150, 1e-150, 1.7e308])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_second_derivative_of_an_angle_beside_the_diagonal(x, sign):
+    """There the terms of y² - x² cancel, and the row is still right to the last places."""
+    y = sign * x * (1.0 - 1e-9)
+    row = ROWS["cos2_over_square"]
+    assert ulps(TABLE["cos2_over_square"].forward(x, y), row.formula(mpf(x), mpf(y))) <= row.ulps[0]
