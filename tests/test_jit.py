@@ -877,6 +877,15 @@ def test_generators_cause_no_warning_if_no_number_is_drawn():
         drawing(1.0, np.random.default_rng(5))  # it exists only after the first recording
 
 
+def test_a_generator_that_is_made_after_the_first_recording():
+    w, generators = Value(2.0), []
+    fast = jit(lambda xs: w * xs[0] * (generators[0].random() if generators else 1.0))
+    fast([1.0])
+    generators.append(random.Random(0))
+    with pytest.warns(GradientWarning, match="draws random numbers"):
+        fast([1.0, 2.0])
+
+
 class BadMeta(type):
     """A class of classes without a hash."""
 
