@@ -108,6 +108,14 @@ def test_any_label_is_set(label):
         assert parse_label(set_plain(label)) == parse_label(label)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("form", ["%s", r"\hat{%s}", "%s_1", "x_%s", "x^%s", "x_{a,%s}", "%s'"])
+def test_a_command_means_the_same_as_its_character(form, name):
+    label = form.replace("%s", f"\\{name}")
+    assert parse_label(label) is not None
+    assert parse_label(set_plain(label)) == parse_label(label)
+
+
 def test_drawings_set_labels():
     picture = draw(Value(2.0, "x_1^2") * Value(3.0, "alpha") * Value(1.0, "learning_rate"))
     shown = texts(picture)

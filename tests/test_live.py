@@ -10,7 +10,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import nn
@@ -22,7 +22,7 @@ from engine.draw.page.html import SCRIPTS, PageView, compress, pack_view, read_t
 from engine.draw.steps import boxes, neuron_graphs
 from engine.draw.steps.facts import get_inputs
 from javascript import node as run_node
-from strategies import examples, programs
+from strategies import Program, examples, programs
 
 PROGRAM = """
 let live = null, lives = [];
@@ -38,7 +38,7 @@ const questions = {
   },
   frames: ({ view }) => lives[view].runs.map(({ frames }, run) => frames.map((frame) => {
     const { lines, ...kept } = keep(frame);
-    return { ...kept, lines: lines.map((line) => line.map((piece) => fillMath(piece, lives[view].find(run)))) };
+    return { ...kept, lines: lines.map((line) => line.map((piece) => fillMath(piece, lives[view].find(run))).join("")) };
   })),
   set: ({ numbers }) => {
     for (const [i, x] of Object.entries(numbers)) live.graph.data[i] = readNumbers(x);
@@ -89,61 +89,116 @@ def open_page(script, stepper):
     script("open", views=views, code=",".join(rows))
 
 
-def agree(text, expected):
-    """Check that two texts are equal, except for the last digits of numbers."""
+def agree(text, expected, size=0.0):
+    """Check that two texts are equal, except for the last digits of numbers.
+
+    `size` is that of the terms of a sum, which may cancel.
+    """
     assert NUMBER.sub("#", text) == NUMBER.sub("#", expected)
     for x, y in zip(NUMBER.findall(text), NUMBER.findall(expected), strict=True):
         x, y = (float(number.replace("−", "-")) for number in (x, y))
-        assert x == pytest.approx(y, rel=2e-3, abs=1e-300)
+        assert x == pytest.approx(y, rel=2e-3, abs=1e-12 * size + 1e-300)
 
 
 def compare_frames(script, stepper):
     """Check all frames of all runs, also of the parts that open."""
     for view, part in enumerate((stepper, *stepper.opened.values())):
-        compare_runs(part.runs, script("frames", view=view))
+        compare(script("frames", view=view), read_frames(part))
 
 
-def compare_runs(runs, answer):
-    for run, frames in zip(runs, answer, strict=True):
-        for frame, packed in zip(run.frames, frames, strict=True):
-            agree(packed["title"], frame.title)
-            agree(packed["note"], frame.note)
-            for field in ("data", "grad"):
-                assert packed[field].keys() == getattr(frame, field).keys()
-                for id, number in getattr(frame, field).items():
-                    agree(packed[field][id], number)
-            assert packed["marks"].keys() == frame.marks.keys()
-            for id, mark in frame.marks.items():
-                assert packed["marks"][id][0] == mark.kind
-                agree(packed["marks"][id][1], mark.text)
-            assert packed["alarm"] == frame.alarm
-            for line, expected in zip(packed["lines"], frame.lines, strict=True):
-                agree("".join(line), "".join(expected))
+def read_frames(stepper):
+    """Return the frames of each run as the script returns them."""
+    return [
+        [
+            {
+                "title": frame.title,
+                "note": frame.note,
+                "data": frame.data,
+                "grad": frame.grad,
+                "marks": {id: [mark.kind, mark.text] for id, mark in frame.marks.items()},
+                "alarm": frame.alarm,
+                "lines": ["".join(line) for line in frame.lines],
+            }
+            for frame in run.frames
+        ]
+        for run in stepper.runs
+    ]
+
+
+def compare(computed, expected):
+    """Check nested lists and dicts of texts: the texts agree, and everything else is equal."""
+    if isinstance(expected, dict):
+        assert computed.keys() == expected.keys()
+        for key in expected:
+            compare(computed[key], expected[key])
+    elif isinstance(expected, list):
+        for x, y in zip(computed, expected, strict=True):
+            compare(x, y)
+    elif isinstance(expected, str):
+        agree(computed, expected)
+    else:
+        assert computed == expected
+
+
+def has_noise(program):
+    """Return whether the last bits of the inputs alone change what a page shows.
+
+    Where slopes cancel, a gradient consists of rounding errors. Those of the script differ, since
+    JavaScript rounds exp, sin and others in its own way.
+    """
+    shown = read_frames(step(Value.lift(program.on_values()[-1])))
+    for i in range(12):
+        at = tuple(x and x + 2**i * math.ulp(x) for x in program.at)
+        changed = step(Value.lift(program._replace(at=at).on_values()[-1]))
+        try:
+            compare(read_frames(changed), shown)
+        except (AssertionError, ValueError):
+            return True
+    return False
+
+
+def compare_program(script, program):
+    """Check all frames of a program, unless they show noise."""
+    try:
+        compare_frames(script, step(Value.lift(program.on_values()[-1])))
+    except (AssertionError, ValueError):
+        if not has_noise(program):
+            raise
+
+
+NOISE = Program(  # the two slopes of a cosine cancel
+    at=(0.125,),
+    steps=(
+        ("sigmoid", 0), ("direction_cosine", 1, 1), ("normal_pdf", 2), ("+", 3, 3), ("+", 4, 4),
+        ("+", 5, 4),
+    ),
+)  # fmt: skip
 
 
 @examples(25)
 @given(program=programs(longest=12))
+@example(program=NOISE)
 def test_frames_of_all_passes_agree(script, program):
     """Numbers, formulas, notes, marks, of the correct pass and of the incorrect ones."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
-    stepper = step(root)
-    open_page(script, stepper)
-    compare_frames(script, stepper)
+    open_page(script, step(root))
+    compare_program(script, program)
 
 
 @examples(15)
 @given(program=programs(longest=12), data=st.data())
 def test_changed_numbers_give_the_frames_of_a_new_graph(script, program, data):
     at = data.draw(st.tuples(*[st.floats(-3.0, 3.0)] * len(program.at)), label="numbers")
-    root, changed = (Value.lift(x.on_values()[-1]) for x in (program, program._replace(at=at)))
+    changed = program._replace(at=at)
+    root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
     open_page(script, step(root))
-    leaves = {i: repr(x.data) for i, x in enumerate(topological(changed)) if x.op is None}
-    script("set", numbers={i: float(x) for i, x in leaves.items()})
-    compare_frames(script, step(changed))
+    nodes = topological(Value.lift(changed.on_values()[-1]))
+    script("set", numbers={i: float(x.data) for i, x in enumerate(nodes) if x.op is None})
+    compare_program(script, changed)
 
 
 def network(numbers=(), samples=2, inputs=2, hidden=2):
@@ -182,7 +237,7 @@ def test_an_opened_neuron_says_what_it_leaves_out(script, monkeypatch):
     loss, model = network([x.data for x in model.parameters()], **size)
     script("set", numbers={i: x.data for i, x in enumerate(topological(loss)) if x.op is None})
     neuron = step(loss, model).opened["layers[0].neurons[0]"]
-    compare_runs(neuron.runs, script("frames", view=1))
+    compare(script("frames", view=1), read_frames(neuron))
     first, *_, last = neuron.frames
     assert "shows samples 0 to 1 of 4" in first.note
     assert "4 of 6 products are shown" in first.note
@@ -225,6 +280,9 @@ def test_a_page_of_more_values_than_it_computes_says_so(script, monkeypatch):
 
 @examples(15)
 @given(program=programs(longest=12))
+@example(  # the slopes of softmax cancel
+    program=Program(at=(0.0,), steps=(("+", 0, 1.137), ("where", 1, 1, 1), ("softmax", 2, 2, 0)))
+)
 def test_paths_agree_with_explain(script, program):
     """Products, nodes, the number of paths, and the sum of the others."""
     root = Value.lift(program.on_values()[-1])
@@ -240,10 +298,11 @@ def test_paths_agree_with_explain(script, program):
         expected = explain(root, node, 5)
         paths = facts[i]["paths"]
         assert facts[i]["path_count"] == f"{expected.number:,}"
-        agree(facts[i]["gradient"], format_number(expected.gradient, ".17g"))
+        sizes = [abs(path.product) for path in expected.paths]
+        gradient = format_number(expected.gradient, ".17g")
+        agree(facts[i]["gradient"], gradient, size=expected.number * max(sizes, default=0.0))
         assert len(paths) == len(expected.paths)
         assert len({path[-1] for path in paths}) == len(paths)
-        sizes = [abs(path.product) for path in expected.paths]
         are_distinct = all(x > y * (1 + 1e-9) for x, y in itertools.pairwise(sizes))
         for (product, to, _, rank, _), path in zip(paths, expected.paths, strict=True):
             agree(product, format_number(path.product, ".17g"))

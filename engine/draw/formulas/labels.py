@@ -1,10 +1,10 @@
 r"""Labels that are mathematics, such as `x_1^2`, `w_ij`, `alpha` and `\hat{y}`, in each format.
 
-A label is mathematics if it is a letter, a Greek name or a word, followed by a subscript, a
-superscript or both. A script follows `_` or `^`: letters and digits, or a simple expression in
-braces or parentheses. Digits after letters are a subscript (`x1`), as are Unicode's (`x₁`). A Greek
-name may begin with a backslash. A word with a word as its subscript (`learning_rate`) is no
-mathematics unless the subscript is in braces.
+A label is mathematics if it is a letter, a symbol such as ∇, a Greek name or a word, followed by a
+subscript, a superscript or both. A script follows `_` or `^`: letters and digits, or a simple
+expression in braces or parentheses. Digits after letters are a subscript (`x1`), as are Unicode's
+(`x₁`). A Greek name may begin with a backslash. A word with a word as its subscript
+(`learning_rate`) is no mathematics unless the subscript is in braces.
 
 Any other label stays as typed. Every writer escapes it, so no label is markup or a command.
 
@@ -48,14 +48,18 @@ TO_SUPERSCRIPTS = str.maketrans(
 )
 LONGEST = 60  # characters of a label that is mathematics
 
-LETTERS = rf"[^\W\d_{''.join(SUBSCRIPTS)}{''.join(SUPERSCRIPTS)}]+[{''.join(ACCENTS.values())}]?"
+SYMBOLS = "".join(c for c in COMMANDS.values() if not c.isalpha())
+LETTERS = (
+    rf"(?:[^\W\d_{''.join(SUBSCRIPTS)}{''.join(SUPERSCRIPTS)}]+|[{SYMBOLS}])"
+    rf"[{''.join(ACCENTS.values())}]?"
+)
 BASE = re.compile(rf"\\(hat|bar|tilde)(?:\{{(\\?{LETTERS})\}}| ({LETTERS}))|(\\?{LETTERS})")
 SCRIPT = re.compile(
     rf"(?P<digits>\d+)|(?P<small>[{''.join(SUBSCRIPTS)}]+)|(?P<raised>[{''.join(SUPERSCRIPTS)}]+)|"
     r"(?P<primes>['′]+)|(?P<sign>[_^])(?:\{(?P<braced>[^{}]+)\}|(?P<round>\([^()]+\))|"
-    r"(?P<run>\\?[^\W_]+|[*⊤†+-]))"
+    rf"(?P<run>\\?[^\W_]+|[{SYMBOLS}+-]))"
 )
-INSIDE = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|[^\W_]+|[ ,.+*=()#′⊤†−-]")
+INSIDE = re.compile(rf"\\[A-Za-z]+|[A-Za-z]+|[^\W_]+|[ ,.+=()#−{SYMBOLS}-]")
 
 
 class Label(NamedTuple):
