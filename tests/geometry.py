@@ -122,18 +122,32 @@ def assert_no_overlap(svg):
 
 def assert_edges_avoid_labels(svg):
     """Assert that no edge crosses a label, other than its own."""
+    for edge, label in find_crossings(svg):
+        assert edge.id in label.ids, f"edge {edge.ids} crosses {label}"
+
+
+def find_crossings(svg):
+    """Yield each edge with each label that it crosses, also its own."""
     labels = read_labels(svg)
     for edge in read_edges(svg):
         around = bound(edge.points)
         for label in labels:
-            own = bool(edge.ids) and edge.ids[-1] in label.ids
-            if own or not near(around, label.box):
-                continue
-            crossed = any(
+            if near(around, label.box) and any(
                 near(bound([a, b]), label.box) and crosses(a, b, label.box)
                 for a, b in pairwise(edge.points)
-            )
-            assert not crossed, f"edge {edge.ids} crosses {label}"
+            ):
+                yield edge, label
+
+
+def find_distant(svg, farthest=9.0):
+    """Yield the labels of edges that are farther from their edges."""
+    edges = {edge.id: edge.points for edge in read_edges(svg)}
+    for label in read_labels(svg):
+        if label.ids and label.ids[-1] in edges:
+            left, top, right, bottom = label.box
+            around = Box(left - farthest, top - farthest, right + farthest, bottom + farthest)
+            if not any(crosses(a, b, around) for a, b in pairwise(edges[label.ids[-1]])):
+                yield label
 
 
 def assert_boxes_are_apart(svg, ids):

@@ -4,28 +4,74 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine import Value, grad, topological
 from engine.draw import draw
 from engine.draw.graph.rows import arrange_rows, find_part
+from engine.draw.graph.svg import clean_svg, render
 from engine.draw.graph.view import build_view
 from nn import MLP
-from tests.geometry import assert_edges_avoid_labels, assert_no_overlap, read_boxes
+from tests.geometry import (
+    assert_no_overlap,
+    find_crossings,
+    find_distant,
+    read_boxes,
+    read_edges,
+)
 from tests.test_folding import bodies, unroll
 
 directions = st.sampled_from(["right", "down", "left", "up"])
 
 
+SUM = [(0, "+")] * 3 + [(0, "input"), (1, "+"), (1, "input")]  # a line crosses Graphviz's label
+SKIP = [(3, "tanh"), (3, "skip")]  # Graphviz's arrow turns back at a label, into its own cell
+
+
 @given(bodies, st.integers(6, 12), directions, st.sampled_from(["light", "dark"]))
+@example(SUM, 7, "down", "light")
 @settings(max_examples=4)
 def test_no_label_of_a_recurrence_is_overlapped_or_crossed(body, steps, direction, theme):
     root = unroll(body, steps)
     root.backward()
     svg = draw(root, direction=direction, theme=theme).svg
     assert_no_overlap(svg)
-    assert_edges_avoid_labels(svg)
+    assert not [*find_crossings(svg), *find_distant(svg)]
+
+
+@given(bodies, st.integers(1, 10), directions)
+@example(SKIP, 3, "up")
+@settings(max_examples=4)
+def test_local_derivatives_are_more_legible_than_graphviz_draws_them(body, steps, direction):
+    """In a dense picture, a label may have no free place."""
+    root = unroll(body, steps)
+    root.backward()
+    picture = draw(root, direction=direction, locals=True)
+    before = clean_svg(render(picture.dot).decode(), "g", "")
+    assert_no_overlap(picture.svg)
+    found = [len([*find_crossings(svg), *find_distant(svg)]) for svg in (picture.svg, before)]
+    assert found[0] == 0 or found[0] < found[1]
+
+
+def test_no_arrow_turns_back():
+    root = unroll(SKIP, 3)
+    root.backward()
+    edges = read_edges(draw(root, direction="up", locals=True).svg)
+    assert edges
+    for edge in edges:
+        assert all(b[1] < a[1] + 0.5 for a, b in pairwise(edge.points)), edge.ids
+
+
+@pytest.mark.parametrize("direction", ["right", "down", "left", "up"])
+@pytest.mark.parametrize("sizes", [[2, 1], [3, 2], [4, 4, 1]])
+def test_no_label_of_a_network_is_overlapped_or_crossed(sizes, direction):
+    outputs = MLP(2, sizes, "tanh", rng=1)([Value(0.5, "x1"), Value(-1.0, "x2")])
+    out = outputs[0] if isinstance(outputs, list) else outputs
+    out.backward()
+    svg = draw(out, direction=direction, locals=True).svg
+    assert_no_overlap(svg)
+    assert not [*find_crossings(svg)]
 
 
 @given(bodies, st.integers(6, 12), directions)

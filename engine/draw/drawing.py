@@ -16,6 +16,7 @@ from engine.draw.circles.picture import make_writer, title_network
 from engine.draw.graph.box_columns import draw_columns
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
+from engine.draw.graph.edges import improve_edges
 from engine.draw.graph.neurons import infer_model
 from engine.draw.graph.svg import apply_options, clean_svg, render
 from engine.draw.graph.view import LIMIT, Box, Level, View, build_view
@@ -299,7 +300,7 @@ class Drawing(Answering):
             arrays = {**self.arrays}
             text = render(self.dot, "svg", options.layout).decode()
             prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
-            svg = clean_svg(text, prefix, self.title)
+            svg = improve_edges(clean_svg(text, prefix, self.title), options.direction)
             for id, title in self.opens.items():
                 mark = f'data-opens="{html.escape(title)}"'
                 svg = svg.replace(f'<g id="{prefix}-{id}"', f'<g id="{prefix}-{id}" {mark}')
