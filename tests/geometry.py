@@ -88,12 +88,12 @@ def read_labels(svg):
     ]
 
 
-def read_edges(svg):
-    """Return the edges of a picture: the curves in groups of the class "edge"."""
+def read_edges(svg, kind="edge"):
+    """Return the edges of a picture, or the frames: the curves in groups of a class."""
     return [
         Edge(sample(element.attrib["d"], offset), ids)
         for element, offset, ids, kinds in walk(svg)
-        if element.tag == f"{SVG}path" and "edge" in kinds
+        if element.tag == f"{SVG}path" and kind in kinds
     ]
 
 
@@ -121,26 +121,32 @@ def assert_no_overlap(svg):
 
 
 def assert_edges_avoid_labels(svg):
-    """Assert that no edge crosses a label, other than its own."""
+    """Assert that no edge crosses the label of anything else."""
     for edge, label in find_crossings(svg):
         assert edge.id in label.ids, f"edge {edge.ids} crosses {label}"
 
 
-def find_crossings(svg):
-    """Yield each edge with each label that it crosses, also its own."""
+def find_crossings(svg, kind="edge"):
+    """Yield each edge with each label that it crosses, including its own.
+
+    Of the kind "cluster", yield each frame with each label of an edge that it crosses.
+    """
     labels = read_labels(svg)
-    for edge in read_edges(svg):
-        around = bound(edge.points)
+    if kind == "cluster":
+        ids = {edge.id for edge in read_edges(svg)}
+        labels = [label for label in labels if label.ids and label.ids[-1] in ids]
+    for line in read_edges(svg, kind):
+        around = bound(line.points)
         for label in labels:
             if near(around, label.box) and any(
                 near(bound([a, b]), label.box) and crosses(a, b, label.box)
-                for a, b in pairwise(edge.points)
+                for a, b in pairwise(line.points)
             ):
-                yield edge, label
+                yield line, label
 
 
 def find_distant(svg, farthest=9.0):
-    """Yield the labels of edges that are farther from their edges."""
+    """Yield the labels that are more than `farthest` points from their edges."""
     edges = {edge.id: edge.points for edge in read_edges(svg)}
     for label in read_labels(svg):
         if label.ids and label.ids[-1] in edges:

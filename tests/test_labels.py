@@ -57,7 +57,7 @@ def test_mathematics(label, plain, latex):
 @pytest.mark.parametrize(
     "label",
     [
-        "", "2x", "learning_rate", "x_1_2", "x^1^2", "x_", "_x", "x__1", "a b", "x_{1", r"\emph", "3",
+        "", "2x", "*", "*2", "†", "′", "-", "∇L", "a*b", r"\ast_1", "learning_rate", "x_1_2", "x^1^2", "x_", "_x", "x__1", "a b", "x_{1", r"\emph", "3",
         "x1y", "w[0]", "layers.0.weight", "x_{a{b}}", r"\input{x}", "<b>", "x_<b>", "$x", "x = 1", HOSTILE,
     ],
 )  # fmt: skip
@@ -109,9 +109,16 @@ def test_any_label_is_set(label):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("form", ["%s", r"\hat{%s}", "%s_1", "x_%s", "x^%s", "x_{a,%s}", "%s'"])
+@pytest.mark.parametrize("form", ["%s", r"\hat{%s}", "%s_1", "%s'", "x_%s", "x^%s", "x_{a,%s}"])
 def test_a_command_means_the_same_as_its_character(form, name):
     label = form.replace("%s", f"\\{name}")
+    is_sign = name in ("ast", "top", "dagger", "prime")  # of scripts only
+    assert (parse_label(label) is None) == (is_sign and not form.startswith("x"))
+    assert parse_label(set_plain(label)) == parse_label(label)
+
+
+@pytest.mark.parametrize("label", ["A^-", "A_-", "x^{-1}", "x_{i-1}", "y^{a+b}"])
+def test_signs_of_scripts_mean_the_same_in_the_plain_form(label):
     assert parse_label(label) is not None
     assert parse_label(set_plain(label)) == parse_label(label)
 

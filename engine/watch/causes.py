@@ -4,6 +4,7 @@ A backward pass is linear in the gradients that it propagates. If a node propaga
 which a part is missing, each node below it therefore lacks the part's own backward pass.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -97,5 +98,17 @@ def list_missing(variant: Pass, passed: Sequence[Contribution]) -> dict[Any, lis
 
 def is_affected(node: Value, effects: Mapping[Any, Any], mistake: Mistake) -> bool:
     """Return whether a gradient lacks a part that is larger than rounding errors."""
-    size = max(measure_gradient(mistake.right[node]), measure_gradient(mistake.final[node]))
-    return node in effects and not measure_gradient(effects[node]) <= 1e-12 * size
+    return node in effects and not is_rounding_error(
+        effects[node], mistake.right[node], mistake.final[node]
+    )
+
+
+def is_rounding_error(part: Any, *gradients: Any) -> bool:
+    """Return whether a part of gradients is as small as their rounding errors; inf and nan are not.
+
+    >>> is_rounding_error(1e-13, 0.5, 2.0), is_rounding_error(float("inf"), float("inf"))
+    (True, False)
+    """
+    size, sizes = measure_gradient(part), map(measure_gradient, gradients)
+    largest = max((x for x in sizes if not math.isnan(x)), default=0.0)
+    return math.isfinite(size) and size <= 1e-12 * largest

@@ -1,10 +1,10 @@
 r"""Labels that are mathematics, such as `x_1^2`, `w_ij`, `alpha` and `\hat{y}`, in each format.
 
-A label is mathematics if it is a letter, a symbol such as ∇, a Greek name or a word, followed by a
-subscript, a superscript or both. A script follows `_` or `^`: letters and digits, or a simple
+A label is mathematics if it is a letter, ∂, ∇ or ∞, a Greek name or a word, optionally followed by
+a subscript, a superscript or both. A script follows `_` or `^`: letters and digits, or a simple
 expression in braces or parentheses. Digits after letters are a subscript (`x1`), as are Unicode's
 (`x₁`). A Greek name may begin with a backslash. A word with a word as its subscript
-(`learning_rate`) is no mathematics unless the subscript is in braces.
+(`learning_rate`) is not mathematics unless the subscript is in braces.
 
 Any other label stays as typed. Every writer escapes it, so no label is markup or a command.
 
@@ -48,7 +48,7 @@ TO_SUPERSCRIPTS = str.maketrans(
 )
 LONGEST = 60  # characters of a label that is mathematics
 
-SYMBOLS = "".join(c for c in COMMANDS.values() if not c.isalpha())
+SYMBOLS, SIGNS = "∂∇∞", "*⊤†′"  # a base or in a script, and in a script only
 LETTERS = (
     rf"(?:[^\W\d_{''.join(SUBSCRIPTS)}{''.join(SUPERSCRIPTS)}]+|[{SYMBOLS}])"
     rf"[{''.join(ACCENTS.values())}]?"
@@ -57,9 +57,9 @@ BASE = re.compile(rf"\\(hat|bar|tilde)(?:\{{(\\?{LETTERS})\}}| ({LETTERS}))|(\\?
 SCRIPT = re.compile(
     rf"(?P<digits>\d+)|(?P<small>[{''.join(SUBSCRIPTS)}]+)|(?P<raised>[{''.join(SUPERSCRIPTS)}]+)|"
     r"(?P<primes>['′]+)|(?P<sign>[_^])(?:\{(?P<braced>[^{}]+)\}|(?P<round>\([^()]+\))|"
-    rf"(?P<run>\\?[^\W_]+|[{SYMBOLS}+-]))"
+    rf"(?P<run>\\?[^\W_]+|[{SYMBOLS}{SIGNS}+-]))"
 )
-INSIDE = re.compile(rf"\\[A-Za-z]+|[A-Za-z]+|[^\W_]+|[ ,.+=()#−{SYMBOLS}-]")
+INSIDE = re.compile(rf"\\[A-Za-z]+|[A-Za-z]+|[^\W_]+|[ ,.+=()#−{SYMBOLS}{SIGNS}-]")
 
 
 class Label(NamedTuple):
@@ -93,7 +93,7 @@ def parse_label(text: str) -> Label | None:
         return label and label._replace(sub=label.sub + number)
     match = BASE.match(text) if len(text) <= LONGEST else None
     base = match and parse_word(match[2] or match[3] or match[4])
-    if not match or not base:
+    if not match or not base or base in SIGNS:
         return None
     base, accent = split_accent(base)
     scripts = {"sub": "", "sup": ""}
@@ -125,9 +125,9 @@ def read_script(script: re.Match[str]) -> tuple[str, str | None]:
     if script["primes"]:
         return "sup", "′" * len(script["primes"])
     if script["small"]:
-        return "sub", "".join(SUBSCRIPTS[c] for c in script["small"])
+        return "sub", "".join(SUBSCRIPTS[c] for c in script["small"]).replace("-", "−")
     if script["raised"]:
-        return "sup", "".join(SUPERSCRIPTS[c] for c in script["raised"])
+        return "sup", "".join(SUPERSCRIPTS[c] for c in script["raised"]).replace("-", "−")
     kind = "sup" if script["sign"] == "^" else "sub"
     return kind, parse_content(
         script["digits"] or script["braced"] or script["round"] or script["run"]

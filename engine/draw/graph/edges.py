@@ -1,15 +1,17 @@
-"""Corrections of the edges in Graphviz's pictures.
+"""Correct the edges of Graphviz's layouts.
 
-Graphviz reserves room for the label of an edge, but lines may still cross it. An edge that passes a
-label may turn back, even into the node where it begins.
+Graphviz reserves space for each edge label, but other edges may still cross it. An edge that is
+routed around a label may turn back, even into its own tail node.
 """
 
 import html
 import math
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise, product
+from itertools import accumulate, pairwise, product
 from typing import NamedTuple, TypeAlias
 
 from engine.draw.look.scene import format_length, measure
@@ -18,29 +20,33 @@ Point: TypeAlias = tuple[float, float]
 
 EDGE = re.compile(r'(<g [^>]*class="edge">\n<path [^>]*?\bd=")([^"]*)("/>\n)(.*?)(?=</g>)', re.S)
 NODE = re.compile(r'<g [^>]*class="node[^>]*>\n(.*?)</g>', re.S)
+FRAME = re.compile(r'class="cluster">\n<(?:path|polygon) [^>]*?\b(?:d|points)="([^"]*)"')
 POLYGON = re.compile(r'<polygon [^>]*points="([^"]*)"')
 SHAPE = re.compile(r'<(?:path|polygon|polyline) [^>]*?\b(?:d|points)="([^"]*)"')
 ELLIPSE = re.compile(r'<ellipse [^>]*cx="([^"]*)" cy="([^"]*)" rx="([^"]*)" ry="([^"]*)"')
 TEXT = re.compile(r'(<text [^>]*?)\bx="([^"]*)" y="([^"]*)" font-size="([^"]*)"([^>]*>)([^<]*)')
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]\d+)?")
-ASCENT, DESCENT = 0.74, 0.22  # of a text above and below its baseline, relative to its size
+ASCENT, DESCENT = 0.74, 0.22  # height of a text above and below its baseline, relative to its size
+
+MOST_LABELS = 300  # of edges in a picture that is corrected
 
 # Lengths are in points.
-SAMPLING = 10.0  # at most, between points on a Bézier curve
-FEWEST_SAMPLES = 4  # on each Bézier curve
-DETOUR = (3.0, 0.05)  # that an edge may go back: a length, and a part of the way
-REACHES = (0.3, 0.6)  # from an end to its control point, relative to the distance
-BOWS = (0.0, 15.0, -15.0, 30.0, -30.0, 50.0, -50.0, 80.0, -80.0)  # to the side
-NODE_MARGIN = 3.0  # between a node and an edge that passes it
-PLACES = (0.12, 0.88)  # of a label on its edge, relative to the length
-PLACE_STEP, FEWEST_PLACES = 10.0, 13
-GAP = 2.0  # between a line and its label
-FARTHEST = 6.0
-ROOMS = (4.0, 1.0)  # around a label, without other lines, so that it is nearer to its own
-TOLERANCE = 0.25  # by which lines may cross the box of a label
+SAMPLING = 10.0  # maximum distance between samples of a Bézier curve
+FEWEST_SAMPLES = 4  # of a Bézier curve
+CELL = 40.0  # side of a cell of the grid in which obstacles are found
+DETOUR = (3.0, 0.05)  # an edge may go back by this length, or by this fraction of its distance
+REACHES = (0.3, 0.6)  # distance of a control point from its end, relative to that of the ends
+BOWS = (0.0, 15.0, -15.0, 30.0, -30.0, 50.0, -50.0, 80.0, -80.0)  # of the first one, sideways
+NODE_MARGIN = 3.0  # minimum distance between an edge and a node that it passes
+PLACES = (0.12, 0.88)  # range of a label's place along its edge, relative to the edge's length
+PLACE_STEP, FEWEST_PLACES = 10.0, 13  # maximum distance between places, and their minimum number
+GAP = 2.0  # distance between an edge and its label
+NEAREST, FARTHEST = 1.0, 6.0  # a label that is nearer to its edge or farther from it is moved
+MARGINS = (4.0, 1.0)  # around a label, tried in order, so that it is nearest to its own edge
+TOLERANCE = 0.25  # depth to which an edge may enter a label's rectangle
 
 
-class Box(NamedTuple):
+class Rectangle(NamedTuple):
     """A rectangle with sides parallel to the axes."""
 
     left: float
@@ -48,13 +54,13 @@ class Box(NamedTuple):
     right: float
     bottom: float
 
-    def grow(self, margin: float) -> "Box":
-        """Return the box with a margin around it."""
+    def grow(self, margin: float) -> "Rectangle":
+        """Return the rectangle, enlarged by a margin on each side."""
         left, top, right, bottom = self
-        return Box(left - margin, top - margin, right + margin, bottom + margin)
+        return Rectangle(left - margin, top - margin, right + margin, bottom + margin)
 
-    def touches(self, other: "Box") -> bool:
-        """Return whether two boxes share a point."""
+    def touches(self, other: "Rectangle") -> bool:
+        """Return whether two rectangles share a point."""
         return (
             self.left <= other.right
             and other.left <= self.right
@@ -62,183 +68,244 @@ class Box(NamedTuple):
             and other.top <= self.bottom
         )
 
-    def has(self, x: float, y: float) -> bool:
+    def contains(self, x: float, y: float) -> bool:
         """Return whether a point is inside."""
         return self.left < x < self.right and self.top < y < self.bottom
 
-
-class Line(NamedTuple):
-    """A curve as points along it, and the box around them."""
-
-    points: list[Point]
-    box: Box
-
-    def crosses(self, box: Box) -> bool:
-        """Return whether a part of the curve is inside a box."""
-        if not box.touches(self.box):
-            return False
-        left, top, right, bottom = box
-        for (x0, y0), (x1, y1) in pairwise(self.points):
-            is_beside = (x0 < left and x1 < left) or (x0 > right and x1 > right)
-            if is_beside or (y0 < top and y1 < top) or (y0 > bottom and y1 > bottom):
-                continue  # as most do
-            if cuts((x0, y0), (x1, y1), box):
-                return True
-        return False
-
-    def walk(self) -> Iterator[tuple[Point, Point]]:
-        """Yield points on the curve, the middle first, each with the direction there."""
-        lengths = [math.dist(a, b) for a, b in pairwise(self.points)]
-        first, last = (place * sum(lengths) for place in PLACES)
-        steps = max(FEWEST_PLACES, math.ceil((last - first) / PLACE_STEP))
-        for k in sorted(range(steps + 1), key=lambda k: abs(2 * k - steps)):
-            rest, i = first + k / steps * (last - first), 0
-            while rest > lengths[i] and i < len(lengths) - 1:
-                rest, i = rest - lengths[i], i + 1
-            (x, y), (x1, y1) = self.points[i : i + 2]
-            dx, dy = ((a / lengths[i] if lengths[i] else 0.0) for a in (x1 - x, y1 - y))
-            yield (x + rest * dx, y + rest * dy), (dx, dy)
+    def is_crossed(self, a: Point, b: Point) -> bool:
+        """Return whether the segment from a to b enters the rectangle (Liang–Barsky clipping)."""
+        start, end = 0.0, 1.0
+        for k, low, high in ((0, self.left, self.right), (1, self.top, self.bottom)):
+            step = b[k] - a[k]
+            if step == 0.0:
+                if not low < a[k] < high:
+                    return False
+                continue
+            first, last = sorted([(low - a[k]) / step, (high - a[k]) / step])
+            start, end = max(start, first), min(end, last)
+        return start < end
 
 
 class Edge:
-    """An edge of a picture: its path, its arrow and its label.
+    """An edge of a picture: its path, its arrowhead and its label.
 
-    `corners` are the points of its Bézier curves, and `tip` is that of its arrow, if it has one.
+    `controls` are the control points of its Bézier curves, and `tip` is the tip of its arrowhead,
+    or None.
     """
 
     def __init__(self, svg: re.Match[str]):
         self.start, path, self.middle, self.rest = svg.groups()
-        self.corners = read_points(path)
-        arrow = POLYGON.search(self.rest)
-        self.tip = read_points(arrow[1])[1] if arrow else None
+        self.controls = read_points(path)
+        arrowhead = POLYGON.search(self.rest)
+        self.tip = read_points(arrowhead[1])[1] if arrowhead else None
         self.text = TEXT.search(self.rest)
         self.label = read_text(self.text) if self.text else None
 
     @cached_property
-    def line(self) -> Line:
-        """The points along the edge."""
-        return read_line(self.corners, self.tip)
+    def points(self) -> list[Point]:
+        """The points along the edge, including the tip of its arrowhead."""
+        return trace(self.controls, self.tip)
 
     def write(self) -> str:
-        """Return the edge as SVG."""
-        start, *others = (f"{format_length(x)},{format_length(y)}" for x, y in self.corners)
+        """Return the start of the edge's group as SVG, up to `</g>`."""
+        start, *others = (f"{format_length(x)},{format_length(y)}" for x, y in self.controls)
         rest = self.rest
         if self.text and self.label:
             rest = rest.replace(self.text[0], write_text(self.text, self.label))
         return f"{self.start}M{start}C{' '.join(others)}{self.middle}{rest}"
 
 
-class Picture:
-    """A picture: its edges, and the nodes and titles that they must not cover.
+class Area(NamedTuple):
+    """A node, a title or the label of an edge, which labels and new curves must not cover."""
 
-    `along` is the axis of the drawing's direction, 0 for x and 1 for y.
+    box: Rectangle
+    is_node: bool = False
+    edge: Edge | None = None
+
+    def is_gone(self) -> bool:
+        """Return whether this is the former place of a label."""
+        return self.edge is not None and self.edge.label is not self.box
+
+
+class Segment(NamedTuple):
+    """A part of an edge or of the frame of a cluster, which labels must not cover."""
+
+    ends: tuple[Point, Point]
+    line: list[Point]
+    edge: Edge | None = None
+
+    def is_gone(self) -> bool:
+        """Return whether this is a part of an edge that has been replaced."""
+        return self.edge is not None and self.edge.points is not self.line
+
+
+class Picture:
+    """The edges of a picture, and the obstacles between them in a grid of square cells.
+
+    `along` is the axis of the drawing's direction: 0 for x, 1 for y.
     """
 
     def __init__(self, svg: str, along: int):
         self.svg, self.along = svg, along
         self.edges = [Edge(edge) for edge in EDGE.finditer(svg)]
-        outlines = map(read_outline, NODE.findall(svg))
-        self.nodes = [bound(points) for points in outlines if points]
-        titles = TEXT.finditer(EDGE.sub("", NODE.sub("", svg)))
-        self.titles = [read_text(title) for title in titles]
         self.page = bound(read_points(POLYGON.findall(svg)[0]))  # the background is drawn first
+        self.areas: defaultdict[tuple[int, int], list[Area]] = defaultdict(list)
+        self.segments: defaultdict[tuple[int, int], list[Segment]] = defaultdict(list)
+        for outline in map(read_outline, NODE.findall(svg)):
+            if outline:
+                self.add_area(Area(bound(outline), is_node=True))
+        for title in TEXT.finditer(EDGE.sub("", NODE.sub("", svg))):
+            self.add_area(Area(read_text(title)))
+        labelled = [edge for edge in self.edges if edge.label]
+        for edge in labelled:
+            if edge.label:
+                self.add_area(Area(edge.label, edge=edge))
+        if labelled:
+            for frame in FRAME.findall(svg):
+                self.add_line(trace(read_points(frame)))
+            for edge in self.edges:
+                self.add_line(edge.points, edge)
+
+    def add_area(self, area: Area) -> None:
+        """Add an area to the cells that it touches."""
+        for cell in list_cells(area.box):
+            self.areas[cell].append(area)
+
+    def add_line(self, line: list[Point], edge: Edge | None = None) -> None:
+        """Add the segments of a line to the cells that they touch."""
+        for ends in pairwise(line):
+            for cell in list_cells(bound(ends)):
+                self.segments[cell].append(Segment(ends, line, edge))
 
     def write(self) -> str:
         """Return the picture as SVG."""
         edges = map(Edge.write, self.edges)
         return EDGE.sub(lambda _: next(edges), self.svg)
 
-    def straighten(self, edge: Edge) -> None:
-        """Draw an edge that makes a detour as the shortest curve that avoids nodes and labels.
+    def replace_detours(self) -> None:
+        """Replace each edge that goes back by the shortest curve that avoids nodes and labels.
 
-        If there is none beside which its label has a free place, the edge stays as it is.
+        An edge does not change if no such curve has a free place for its label.
         """
-        if not goes_back(edge.corners, self.along):  # nor does the curve, which need not be traced
-            return
-        if not goes_back(edge.line.points, self.along):
-            return
-        start, end = edge.corners[0], edge.tip or edge.corners[-1]
-        obstacles = [x.label for x in self.edges if x.label and x is not edge]
-        for node in self.nodes:
-            is_end = node.grow(1.0).has(*start) or node.grow(1.0).has(*end)
-            obstacles.append(node if is_end else node.grow(NODE_MARGIN))
-        for corners in sorted(list_curves(edge, self.along), key=measure_length):
-            line = read_line(corners)
-            if goes_back(line.points, self.along) or any(map(line.crosses, obstacles)):
+        for edge in self.edges:
+            # A curve goes back no farther than its control points, which are cheaper to test.
+            if not goes_back(edge.controls, self.along) or not goes_back(edge.points, self.along):
                 continue
-            label = edge.label and self.find_place(edge, line)
-            if label or not edge.label:
-                edge.corners, edge.line, edge.label = corners, line, label
-                return
+            for controls in sorted(list_curves(edge, self.along), key=measure_length):
+                points = trace(controls, edge.tip)
+                if goes_back(points, self.along) or not self.is_free(points, edge):
+                    continue
+                label = edge.label and self.find_place(edge, points)
+                if label or not edge.label:
+                    edge.controls, edge.points = controls, points
+                    self.add_line(points, edge)
+                    self.move_label(edge, label)
+                    break
 
-    def place_label(self, edge: Edge) -> None:
-        """Move a label that is covered or far from its line to the nearest free place beside it.
+    def is_free(self, points: list[Point], edge: Edge) -> bool:
+        """Return whether a curve stays on the page and avoids nodes, titles and other labels."""
+        if not all(self.page.contains(x, y) for x, y in points):
+            return False
+        ends = (points[0], points[-1])
+        for a, b in pairwise(points):
+            for cell in list_cells(bound((a, b)).grow(NODE_MARGIN)):
+                for area in self.areas.get(cell, ()):
+                    if area.is_gone() or area.edge is edge:
+                        continue
+                    margin = NODE_MARGIN if area.is_node else 0.0
+                    if area.is_node and any(area.box.grow(1.0).contains(*end) for end in ends):
+                        margin = -NODE_MARGIN
+                    if area.box.grow(margin).is_crossed(a, b):
+                        return False
+        return True
 
-        A label that only touches its line is moved away from it. One without a free place stays.
+    def place_labels(self) -> None:
+        """Move each label that is hard to read to the nearest free place, if there is one.
+
+        Such a label is covered, touches its edge or is far from it.
         """
-        if edge.label is None:
-            return
-        left, top, right, bottom = edge.label
-        inside = edge.label.grow(-TOLERANCE)
-        is_far = not edge.line.crosses(edge.label.grow(FARTHEST))
-        if is_far or edge.line.crosses(inside) or self.is_covered(inside, edge):
-            middle = ((left + right) / 2, (top + bottom) / 2)
-            edge.label = self.find_place(edge, edge.line, middle) or edge.label
-            return
-        for dx, dy in ((0.0, 0.0), (GAP, 0.0), (-GAP, 0.0), (0.0, -GAP), (0.0, GAP)):
-            box = Box(left + dx, top + dy, right + dx, bottom + dy)
-            if not edge.line.crosses(box.grow(1.0)) and not self.is_covered(box, edge):
-                edge.label = box
-                return
+        for edge in self.edges:
+            label = edge.label
+            if label and (
+                crosses(edge.points, label.grow(NEAREST))
+                or not crosses(edge.points, label.grow(FARTHEST))
+                or self.is_covered(label.grow(-TOLERANCE), edge)
+            ):
+                middle = ((label.left + label.right) / 2, (label.top + label.bottom) / 2)
+                self.move_label(edge, self.find_place(edge, edge.points, middle))
 
-    def find_place(self, edge: Edge, line: Line, near: Point | None = None) -> Box | None:
-        """Return the free place for a label that is nearest to a point, or to the line's middle."""
+    def move_label(self, edge: Edge, label: Rectangle | None) -> None:
+        """Move the label of an edge; None is where it is."""
+        if label:
+            edge.label = label
+            self.add_area(Area(label, edge=edge))
+
+    def find_place(
+        self, edge: Edge, points: list[Point], near: Point | None = None
+    ) -> Rectangle | None:
+        """Return the free place for a label that is nearest to a point, or None.
+
+        The default of the point is the middle of the line.
+        """
         assert edge.label is not None
         left, top, right, bottom = edge.label
-        width, height = right - left, bottom - top
+        width, height = (right - left) / 2, (bottom - top) / 2
         places = []
-        for (x, y), (dx, dy) in line.walk():
+        for (x, y), (dx, dy) in list_places(points):
             sides = [(dy, -dx), (-dy, dx)]
             for side in sorted(sides, key=lambda side: (side[1] > 1e-6, -side[0])):  # above, right
-                offset = GAP + abs(side[0]) * width / 2 + abs(side[1]) * height / 2
+                offset = GAP + abs(side[0]) * width + abs(side[1]) * height
                 places.append((x + side[0] * offset, y + side[1] * offset))
         if near:
             places.sort(key=lambda place: math.dist(place, near))
-        for room, (x, y) in product(ROOMS, places):
-            box = Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            if not line.crosses(box.grow(1.0)) and not self.is_covered(box.grow(room), edge):
-                return box
+        for margin, (x, y) in product(MARGINS, places):
+            place = Rectangle(x - width, y - height, x + width, y + height)
+            is_covered = self.is_covered(place.grow(margin), edge)
+            if not is_covered and not crosses(points, place.grow(NEAREST)):
+                return place
         return None
 
-    def is_covered(self, box: Box, edge: Edge) -> bool:
-        """Return whether a box leaves the page or covers a node, a text or another edge."""
-        others = [other for other in self.edges if other is not edge]
-        labels = [other.label for other in others if other.label]
-        return (
-            not self.page.has(box.left, box.top)
-            or not self.page.has(box.right, box.bottom)
-            or any(map(box.touches, (*self.nodes, *self.titles, *labels)))
-            or any(other.line.crosses(box) for other in others)
-        )
+    def is_covered(self, area: Rectangle, edge: Edge) -> bool:
+        """Return whether an area leaves the page or overlaps anything but its own edge."""
+        if not self.page.contains(area.left, area.top):
+            return True
+        if not self.page.contains(area.right, area.bottom):
+            return True
+        for cell in list_cells(area):
+            for other in self.areas.get(cell, ()):
+                if area.touches(other.box) and other.edge is not edge and not other.is_gone():
+                    return True
+            for part in self.segments.get(cell, ()):
+                if part.edge is not edge and area.is_crossed(*part.ends) and not part.is_gone():
+                    return True
+        return False
 
 
 def improve_edges(svg: str, direction: str) -> str:
-    """Return Graphviz's picture without edges that turn back, and with legible labels of edges.
+    """Replace edges that turn back, and move edge labels that are hard to read.
 
-    `direction` is that of the drawing, from inputs to results. In a dense picture, some of both may
-    remain.
+    `direction` is the direction of the drawing, from inputs to results. In dense pictures, some
+    detours and covered labels remain. A picture with more than `MOST_LABELS` labels of edges does
+    not change, since it is too dense, and the search would take seconds.
     """
+    edges = EDGE.findall(svg)
+    if not edges or sum("<text" in rest for *_, rest in edges) > MOST_LABELS:
+        return svg
     picture = Picture(svg, along=0 if direction in ("right", "left") else 1)
-    for edge in picture.edges:
-        picture.straighten(edge)
-    for edge in picture.edges:
-        picture.place_label(edge)
+    picture.replace_detours()
+    picture.place_labels()
     return picture.write()
 
 
+# ------------------------------------------------------------------------------------------ curves
+
+
 def list_curves(edge: Edge, along: int) -> Iterator[list[Point]]:
-    """Yield Bézier curves between the ends of an edge that end in the direction of its arrow."""
-    start, end = edge.corners[0], edge.corners[-1]
+    """Yield cubic Bézier curves between the ends of an edge.
+
+    Each arrives in the direction of the edge's arrowhead.
+    """
+    start, end = edge.controls[0], edge.controls[-1]
     distance = end[along] - start[along]
     length = math.dist(end, edge.tip) if edge.tip else 0.0
     if edge.tip and length:
@@ -255,7 +322,7 @@ def list_curves(edge: Edge, along: int) -> Iterator[list[Point]]:
 
 
 def goes_back(points: Sequence[Point], along: int) -> bool:
-    """Return whether a line goes back along an axis, by more than a small part of its way.
+    """Return whether a line goes back along an axis by more than `DETOUR` allows.
 
     >>> goes_back([(0.0, 0.0), (5.0, 1.0), (4.0, 2.0), (9.0, 3.0)], along=0)
     False
@@ -263,13 +330,69 @@ def goes_back(points: Sequence[Point], along: int) -> bool:
     True
     """
     steps = [b[along] - a[along] for a, b in pairwise(points)]
-    way = sum(steps)
-    back = (sum(map(abs, steps)) - abs(way)) / 2
-    length, part = DETOUR
-    return back > max(length, part * abs(way))
+    distance = abs(sum(steps))
+    length, fraction = DETOUR
+    return (sum(map(abs, steps)) - distance) / 2 > max(length, fraction * distance)
 
 
-# ----------------------------------------------------------------------------------- SVG and boxes
+def trace(controls: list[Point], tip: Point | None = None) -> list[Point]:
+    """Return points along consecutive Bézier curves, up to the tip of an arrowhead."""
+    points = controls[:1]
+    for i in range(0, len(controls) - 3, 3):
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = curve = controls[i : i + 4]
+        samples = max(FEWEST_SAMPLES, math.ceil(measure_length(curve) / SAMPLING))
+        for j in range(1, samples + 1):
+            t = j / samples
+            p, q, r, s = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+            points.append((p * x0 + q * x1 + r * x2 + s * x3, p * y0 + q * y1 + r * y2 + s * y3))
+    return points + ([tip] if tip else [])
+
+
+def crosses(points: Iterable[Point], area: Rectangle) -> bool:
+    """Return whether a line enters a rectangle."""
+    left, top, right, bottom = area
+    for (x0, y0), (x1, y1) in pairwise(points):
+        is_beside = (x0 < left and x1 < left) or (x0 > right and x1 > right)
+        if is_beside or (y0 < top and y1 < top) or (y0 > bottom and y1 > bottom):
+            continue  # the usual case
+        if area.is_crossed((x0, y0), (x1, y1)):
+            return True
+    return False
+
+
+def list_places(points: list[Point]) -> Iterator[tuple[Point, Point]]:
+    """Yield points on a line, from the middle outwards, each with the unit tangent vector."""
+    segments = [(a, b) for a, b in pairwise(points) if a != b]
+    ends = [*accumulate(math.dist(a, b) for a, b in segments)]
+    first, last = (place * ends[-1] for place in PLACES)
+    steps = max(FEWEST_PLACES, math.ceil((last - first) / PLACE_STEP))
+    for k in sorted(range(steps + 1), key=lambda k: abs(2 * k - steps)):
+        place = first + k / steps * (last - first)
+        i = min(bisect_right(ends, place), len(ends) - 1)
+        (_, (x, y)), length = segments[i], math.dist(*segments[i])
+        dx, dy = ((b - a) / length for a, b in zip(*segments[i], strict=True))
+        back = ends[i] - place
+        yield (x - back * dx, y - back * dy), (dx, dy)
+
+
+def measure_length(points: Sequence[Point]) -> float:
+    """Return the length of a line through points."""
+    return sum(math.dist(a, b) for a, b in pairwise(points))
+
+
+def bound(points: Iterable[Point]) -> Rectangle:
+    """Return the bounding box of points."""
+    xs, ys = zip(*points, strict=True)
+    return Rectangle(min(xs), min(ys), max(xs), max(ys))
+
+
+def list_cells(area: Rectangle) -> Iterable[tuple[int, int]]:
+    """Return the cells of the grid that a rectangle touches."""
+    left, top, right, bottom = (math.floor(x / CELL) for x in area)
+    return product(range(left, right + 1), range(top, bottom + 1))
+
+
+# --------------------------------------------------------------------------------------------- SVG
 
 
 def read_points(text: str) -> list[Point]:
@@ -283,7 +406,7 @@ def read_points(text: str) -> list[Point]:
 
 
 def read_outline(node: str) -> list[Point]:
-    """Return points around the shapes of a node, given its SVG."""
+    """Return points whose bounding box is that of a node, given its SVG."""
     points = [point for text in SHAPE.findall(node) for point in read_points(text)]
     for ellipse in ELLIPSE.findall(node):
         x, y, rx, ry = map(float, ellipse)
@@ -291,61 +414,16 @@ def read_outline(node: str) -> list[Point]:
     return points
 
 
-def read_line(corners: list[Point], tip: Point | None = None) -> Line:
-    """Return points along Bézier curves, up to the tip of an arrow."""
-    points = trace(corners) + ([tip] if tip else [])
-    return Line(points, bound(points))
-
-
-def trace(points: list[Point]) -> list[Point]:
-    """Return points along Bézier curves, of which each begins where the last one ends."""
-    traced = points[:1]
-    for i in range(0, len(points) - 3, 3):
-        corners = points[i : i + 4]
-        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
-        samples = max(FEWEST_SAMPLES, math.ceil(measure_length(corners) / SAMPLING))
-        for j in range(1, samples + 1):
-            t = j / samples
-            p, q, r, s = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-            traced.append((p * x0 + q * x1 + r * x2 + s * x3, p * y0 + q * y1 + r * y2 + s * y3))
-    return traced
-
-
-def read_text(text: re.Match[str]) -> Box:
-    """Return the box of a text; its anchor is its start or its middle."""
+def read_text(text: re.Match[str]) -> Rectangle:
+    """Return the bounding box of a text, anchored at its start or middle."""
     x, y, size = (float(text[i]) for i in (2, 3, 4))
     width = measure(html.unescape(text[6]), size)
     left = x - width / 2 if 'text-anchor="middle"' in text[1] else x
-    return Box(left, y - ASCENT * size, left + width, y + DESCENT * size)
+    return Rectangle(left, y - ASCENT * size, left + width, y + DESCENT * size)
 
 
-def write_text(text: re.Match[str], box: Box) -> str:
-    """Return the start of a text, whose anchor is its middle, moved into a box."""
-    x, y = (box.left + box.right) / 2, box.bottom - DESCENT * float(text[4])
+def write_text(text: re.Match[str], area: Rectangle) -> str:
+    """Return a text, anchored at its middle, moved into an area, without its end tag."""
+    x, y = (area.left + area.right) / 2, area.bottom - DESCENT * float(text[4])
     start = f'{text[1]}x="{format_length(x)}" y="{format_length(y)}"'
     return f'{start} font-size="{text[4]}"{text[5]}{text[6]}'
-
-
-def measure_length(points: Sequence[Point]) -> float:
-    """Return the length of a line through points."""
-    return sum(math.dist(a, b) for a, b in pairwise(points))
-
-
-def bound(points: Iterable[Point]) -> Box:
-    """Return the box around points."""
-    xs, ys = zip(*points, strict=True)
-    return Box(min(xs), min(ys), max(xs), max(ys))
-
-
-def cuts(a: Point, b: Point, box: Box) -> bool:
-    """Return whether the segment from a to b has a part inside a box, by Liang and Barsky."""
-    start, end = 0.0, 1.0
-    for k, low, high in ((0, box.left, box.right), (1, box.top, box.bottom)):
-        step = b[k] - a[k]
-        if step == 0.0:
-            if not low < a[k] < high:
-                return False
-            continue
-        first, last = sorted([(low - a[k]) / step, (high - a[k]) / step])
-        start, end = max(start, first), min(end, last)
-    return start < end

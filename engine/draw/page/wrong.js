@@ -103,8 +103,7 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
 
   // Returns ", because of b" with the nodes that have caused a wrong gradient so far.
   function listReasons(i) {
-    const size = measureSize(due.get(i));
-    const causing = causes.filter(({ node, effects }) => (started.has(node) || !accumulates) && !(measureSize(effects[i] ?? 0) <= 1e-12 * size)).map(({ node }) => node);
+    const causing = causes.filter(({ node, effects }) => (started.has(node) || !accumulates) && !isRoundingError(effects[i] ?? 0, due.get(i))).map(({ node }) => node);
     const names = shortenList(causing.filter((node) => node !== i).map(name), "others");
     return names.length ? `, ${causing.includes(i) ? "also " : ""}because of ${joinNames(names)}` : "";
   }
@@ -178,7 +177,7 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
     return [...listMissing()].map(([node, missing]) => {
       const effects = graph.spread({ [node]: missing.reduce((sum, x) => addParts(sum, x)) });
       if (accumulates) delete effects[node]; // the rest arrives in the end
-      const isAffected = (i) => i in effects && !(measureSize(effects[i]) <= 1e-12 * Math.max(measureSize(due.get(i)), measureSize(final[i])));
+      const isAffected = (i) => i in effects && !isRoundingError(effects[i], due.get(i), final[i]);
       return { node, arrived: counts[node] - missing.length, uses: counts[node], missing, effects, wrong: wrongAtEnd.filter(isAffected) };
     });
   }
@@ -224,6 +223,13 @@ const joinNames = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", "
 
 // The size of a gradient: of an array its norm; nan if one of its numbers is nan.
 const measureSize = (x) => (!Array.isArray(x) ? Math.abs(x) : x.some((a) => a !== a) ? NaN : Math.hypot(...x));
+
+// Returns whether a part of gradients is as small as their rounding errors; inf and nan are not.
+function isRoundingError(part, ...gradients) {
+  const size = measureSize(part), sizes = gradients.map(measureSize).filter((x) => !Number.isNaN(x));
+  return Number.isFinite(size) && size <= 1e-12 * Math.max(0, ...sizes);
+}
+
 const subtract = (x, y) => (Array.isArray(x) ? x.map((a, i) => a - y[i]) : x - y);
 
 // Returns whether two arrays are equal up to rounding, relative to their largest number.

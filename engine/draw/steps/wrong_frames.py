@@ -16,7 +16,7 @@ from engine.node import Node
 from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 from engine.value import Value
-from engine.watch.causes import Cause, find_causes
+from engine.watch.causes import Cause, find_causes, is_rounding_error
 from engine.watch.sizes import measure_gradient
 from engine.watch.wrong_passes import Contribution, Mistake, Pass, nearly_equal
 
@@ -171,12 +171,11 @@ class WrongPassTracer(BackwardTracer):
 
     def list_reasons(self, node: Any) -> str:
         """Return ", because of b" with the nodes that have caused a wrong gradient so far."""
-        size = measure_gradient(self.mistake.right[node])
         nodes = [
             cause.node
             for cause in self.causes
             if (cause.node in self.started or not self.variant.accumulates)
-            and not measure_gradient(cause.effects.get(node, 0.0)) <= 1e-12 * size
+            and not is_rounding_error(cause.effects.get(node, 0.0), self.mistake.right[node])
         ]
         names = shorten_list([self.name(x) for x in nodes if x is not node], "others")
         if not names:
