@@ -59,6 +59,11 @@ class Rectangle(NamedTuple):
         left, top, right, bottom = self
         return Rectangle(left - margin, top - margin, right + margin, bottom + margin)
 
+    @property
+    def middle(self) -> Point:
+        """The point in the middle."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
     def touches(self, other: "Rectangle") -> bool:
         """Return whether two rectangles share a point."""
         return (
@@ -199,7 +204,8 @@ class Picture:
                 if label or not edge.label:
                     edge.controls, edge.points = controls, points
                     self.add_line(points, edge)
-                    self.move_label(edge, label)
+                    if label:
+                        self.move_label(edge, label)
                     break
 
     def is_free(self, points: list[Point], edge: Edge) -> bool:
@@ -220,25 +226,29 @@ class Picture:
         return True
 
     def place_labels(self) -> None:
-        """Move each label that is hard to read to the nearest free place, if there is one.
+        """Move each label that is covered or far from its edge to the nearest free place, if any.
 
-        Such a label is covered, touches its edge or is far from it.
+        A label that only touches its edge is moved by a few points, or not at all.
         """
         for edge in self.edges:
-            label = edge.label
-            if label and (
-                crosses(edge.points, label.grow(NEAREST))
-                or not crosses(edge.points, label.grow(FARTHEST))
-                or self.is_covered(label.grow(-TOLERANCE), edge)
-            ):
-                middle = ((label.left + label.right) / 2, (label.top + label.bottom) / 2)
-                self.move_label(edge, self.find_place(edge, edge.points, middle))
+            if not edge.label:
+                continue
+            inside = edge.label.grow(-TOLERANCE)
+            is_far = not crosses(edge.points, edge.label.grow(FARTHEST))
+            is_legible = not (
+                is_far or crosses(edge.points, inside) or self.is_covered(inside, edge)
+            )
+            if is_legible and not crosses(edge.points, edge.label.grow(NEAREST)):
+                continue
+            place = self.find_place(edge, edge.points, edge.label.middle)
+            reach = FARTHEST if is_legible else math.inf
+            if place and math.dist(place.middle, edge.label.middle) < reach:
+                self.move_label(edge, place)
 
-    def move_label(self, edge: Edge, label: Rectangle | None) -> None:
-        """Move the label of an edge; None is where it is."""
-        if label:
-            edge.label = label
-            self.add_area(Area(label, edge=edge))
+    def move_label(self, edge: Edge, label: Rectangle) -> None:
+        """Move the label of an edge."""
+        edge.label = label
+        self.add_area(Area(label, edge=edge))
 
     def find_place(
         self, edge: Edge, points: list[Point], near: Point | None = None
@@ -424,6 +434,6 @@ def read_text(text: re.Match[str]) -> Rectangle:
 
 def write_text(text: re.Match[str], area: Rectangle) -> str:
     """Return a text, anchored at its middle, moved into an area, without its end tag."""
-    x, y = (area.left + area.right) / 2, area.bottom - DESCENT * float(text[4])
+    x, y = area.middle[0], area.bottom - DESCENT * float(text[4])
     start = f'{text[1]}x="{format_length(x)}" y="{format_length(y)}"'
     return f'{start} font-size="{text[4]}"{text[5]}{text[6]}'
