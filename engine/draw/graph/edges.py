@@ -109,7 +109,7 @@ class Edge:
     @cached_property
     def points(self) -> list[Point]:
         """The points along the edge, including the tip of its arrowhead."""
-        return trace(self.controls, self.tip)
+        return trace_curves(self.controls, self.tip)
 
     def write(self) -> str:
         """Return the start of the edge's group as SVG, up to `</g>`."""
@@ -167,7 +167,7 @@ class Picture:
                 self.add_area(Area(edge.label, edge=edge))
         if labelled:
             for frame in FRAME.findall(svg):
-                self.add_line(trace(read_points(frame)))
+                self.add_line(trace_curves(read_points(frame)))
             for edge in self.edges:
                 self.add_line(edge.points, edge)
 
@@ -197,7 +197,7 @@ class Picture:
             if not goes_back(edge.controls, self.along) or not goes_back(edge.points, self.along):
                 continue
             for controls in sorted(list_curves(edge, self.along), key=measure_length):
-                points = trace(controls, edge.tip)
+                points = trace_curves(controls, edge.tip)
                 if goes_back(points, self.along) or not self.is_free(points, edge):
                     continue
                 label = edge.label and self.find_place(edge, points)
@@ -345,7 +345,7 @@ def goes_back(points: Sequence[Point], along: int) -> bool:
     return (sum(map(abs, steps)) - distance) / 2 > max(length, fraction * distance)
 
 
-def trace(controls: list[Point], tip: Point | None = None) -> list[Point]:
+def trace_curves(controls: list[Point], tip: Point | None = None) -> list[Point]:
     """Return points along consecutive Bézier curves, up to the tip of an arrowhead."""
     points = controls[:1]
     for i in range(0, len(controls) - 3, 3):
