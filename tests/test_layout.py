@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Value, grad, topological
 from engine.draw import draw
+from engine.draw.graph import edges
 from engine.draw.graph.rows import arrange_rows, find_part
 from engine.draw.graph.svg import clean_svg, render
 from engine.draw.graph.view import build_view
@@ -19,6 +20,7 @@ from tests.geometry import (
     find_distant,
     read_boxes,
     read_edges,
+    read_labels,
 )
 from tests.test_folding import bodies, unroll
 
@@ -58,10 +60,21 @@ def test_local_derivatives_are_more_legible_than_graphviz_draws_them(body, steps
 def test_no_arrow_turns_back():
     root = unroll(SKIP, 3)
     root.backward()
-    edges = read_edges(draw(root, direction="up", locals=True).svg)
-    assert edges
-    for edge in edges:
+    arrows = read_edges(draw(root, direction="up", locals=True).svg)
+    assert arrows
+    for edge in arrows:
         assert all(b[1] < a[1] + 0.5 for a, b in pairwise(edge.points)), edge.ids
+
+
+def test_a_picture_with_too_many_labels_is_the_one_of_graphviz(monkeypatch):
+    root = unroll(SKIP, 3)
+    picture = draw(root, direction="up", locals=True)
+    svg = clean_svg(render(picture.dot).decode(), "g", "")
+    labels = len([label for label in read_labels(svg) if label.ids[-1].startswith("e")])
+    monkeypatch.setattr(edges, "MOST_LABELS", labels)
+    assert edges.improve_edges(svg, "up") != svg
+    monkeypatch.setattr(edges, "MOST_LABELS", labels - 1)
+    assert edges.improve_edges(svg, "up") == svg
 
 
 @pytest.mark.parametrize("direction", ["right", "down", "left", "up"])

@@ -91,7 +91,7 @@ class Rectangle(NamedTuple):
         return start < end
 
 
-class Edge:
+class RoutedEdge:
     """An edge of a picture: its path, its arrowhead and its label.
 
     `controls` are the control points of its Bézier curves, and `tip` is the tip of its arrowhead,
@@ -104,7 +104,7 @@ class Edge:
         arrowhead = POLYGON.search(self.rest)
         self.tip = read_points(arrowhead[1])[1] if arrowhead else None
         self.text = TEXT.search(self.rest)
-        self.label = read_text(self.text) if self.text else None
+        self.label = measure_text(self.text) if self.text else None
 
     @cached_property
     def points(self) -> list[Point]:
@@ -116,16 +116,16 @@ class Edge:
         start, *others = (f"{format_length(x)},{format_length(y)}" for x, y in self.controls)
         rest = self.rest
         if self.text and self.label:
-            rest = rest.replace(self.text[0], write_text(self.text, self.label))
+            rest = rest.replace(self.text[0], move_text(self.text, self.label))
         return f"{self.start}M{start}C{' '.join(others)}{self.middle}{rest}"
 
 
-class Area(NamedTuple):
+class Obstacle(NamedTuple):
     """A node, a title or the label of an edge, which labels and new curves must not cover."""
 
     box: Rectangle
     is_node: bool = False
-    edge: Edge | None = None
+    edge: RoutedEdge | None = None
 
     def is_gone(self) -> bool:
         """Return whether this is the former place of a label."""
@@ -137,14 +137,14 @@ class Segment(NamedTuple):
 
     ends: tuple[Point, Point]
     line: list[Point]
-    edge: Edge | None = None
+    edge: RoutedEdge | None = None
 
     def is_gone(self) -> bool:
         """Return whether this is a part of an edge that has been replaced."""
         return self.edge is not None and self.edge.points is not self.line
 
 
-class Picture:
+class Layout:
     """The edges of a picture, and the obstacles between them in a grid of square cells.
 
     `along` is the axis of the drawing's direction: 0 for x, 1 for y.
@@ -152,31 +152,30 @@ class Picture:
 
     def __init__(self, svg: str, along: int):
         self.svg, self.along = svg, along
-        self.edges = [Edge(edge) for edge in EDGE.finditer(svg)]
+        self.edges = [RoutedEdge(edge) for edge in EDGE.finditer(svg)]
         self.page = bound(read_points(POLYGON.findall(svg)[0]))  # the background is drawn first
-        self.areas: defaultdict[tuple[int, int], list[Area]] = defaultdict(list)
+        self.obstacles: defaultdict[tuple[int, int], list[Obstacle]] = defaultdict(list)
         self.segments: defaultdict[tuple[int, int], list[Segment]] = defaultdict(list)
-        for outline in map(read_outline, NODE.findall(svg)):
+        for outline in map(list_outline, NODE.findall(svg)):
             if outline:
-                self.add_area(Area(bound(outline), is_node=True))
+                self.add_obstacle(Obstacle(bound(outline), is_node=True))
         for title in TEXT.finditer(EDGE.sub("", NODE.sub("", svg))):
-            self.add_area(Area(read_text(title)))
-        labelled = [edge for edge in self.edges if edge.label]
-        for edge in labelled:
+            self.add_obstacle(Obstacle(measure_text(title)))
+        for edge in self.edges:
             if edge.label:
-                self.add_area(Area(edge.label, edge=edge))
-        if labelled:
+                self.add_obstacle(Obstacle(edge.label, edge=edge))
+        if any(edge.label for edge in self.edges):
             for frame in FRAME.findall(svg):
                 self.add_line(trace_curves(read_points(frame)))
             for edge in self.edges:
                 self.add_line(edge.points, edge)
 
-    def add_area(self, area: Area) -> None:
-        """Add an area to the cells that it touches."""
-        for cell in list_cells(area.box):
-            self.areas[cell].append(area)
+    def add_obstacle(self, obstacle: Obstacle) -> None:
+        """Add an obstacle to the cells that it touches."""
+        for cell in list_cells(obstacle.box):
+            self.obstacles[cell].append(obstacle)
 
-    def add_line(self, line: list[Point], edge: Edge | None = None) -> None:
+    def add_line(self, line: list[Point], edge: RoutedEdge | None = None) -> None:
         """Add the segments of a line to the cells that they touch."""
         for ends in pairwise(line):
             for cell in list_cells(bound(ends)):
@@ -184,7 +183,7 @@ class Picture:
 
     def write(self) -> str:
         """Return the picture as SVG."""
-        edges = map(Edge.write, self.edges)
+        edges = map(RoutedEdge.write, self.edges)
         return EDGE.sub(lambda _: next(edges), self.svg)
 
     def replace_detours(self) -> None:
@@ -208,20 +207,21 @@ class Picture:
                         self.move_label(edge, label)
                     break
 
-    def is_free(self, points: list[Point], edge: Edge) -> bool:
+    def is_free(self, points: list[Point], edge: RoutedEdge) -> bool:
         """Return whether a curve stays on the page and avoids nodes, titles and other labels."""
         if not all(self.page.contains(x, y) for x, y in points):
             return False
         ends = (points[0], points[-1])
         for a, b in pairwise(points):
             for cell in list_cells(bound((a, b)).grow(NODE_MARGIN)):
-                for area in self.areas.get(cell, ()):
-                    if area.is_gone() or area.edge is edge:
+                for obstacle in self.obstacles.get(cell, ()):
+                    if obstacle.is_gone() or obstacle.edge is edge:
                         continue
-                    margin = NODE_MARGIN if area.is_node else 0.0
-                    if area.is_node and any(area.box.grow(1.0).contains(*end) for end in ends):
-                        margin = -NODE_MARGIN
-                    if area.box.grow(margin).is_crossed(a, b):
+                    box, margin = obstacle.box, 0.0
+                    if obstacle.is_node:
+                        is_end = any(box.grow(1.0).contains(*end) for end in ends)
+                        margin = -NODE_MARGIN if is_end else NODE_MARGIN
+                    if box.grow(margin).is_crossed(a, b):
                         return False
         return True
 
@@ -245,13 +245,13 @@ class Picture:
             if place and math.dist(place.middle, edge.label.middle) < reach:
                 self.move_label(edge, place)
 
-    def move_label(self, edge: Edge, label: Rectangle) -> None:
+    def move_label(self, edge: RoutedEdge, label: Rectangle) -> None:
         """Move the label of an edge."""
         edge.label = label
-        self.add_area(Area(label, edge=edge))
+        self.add_obstacle(Obstacle(label, edge=edge))
 
     def find_place(
-        self, edge: Edge, points: list[Point], near: Point | None = None
+        self, edge: RoutedEdge, points: list[Point], near: Point | None = None
     ) -> Rectangle | None:
         """Return the free place for a label that is nearest to a point, or None.
 
@@ -275,14 +275,14 @@ class Picture:
                 return place
         return None
 
-    def is_covered(self, area: Rectangle, edge: Edge) -> bool:
+    def is_covered(self, area: Rectangle, edge: RoutedEdge) -> bool:
         """Return whether an area leaves the page or overlaps anything but its own edge."""
         if not self.page.contains(area.left, area.top):
             return True
         if not self.page.contains(area.right, area.bottom):
             return True
         for cell in list_cells(area):
-            for other in self.areas.get(cell, ()):
+            for other in self.obstacles.get(cell, ()):
                 if area.touches(other.box) and other.edge is not edge and not other.is_gone():
                     return True
             for part in self.segments.get(cell, ()):
@@ -301,16 +301,16 @@ def improve_edges(svg: str, direction: str) -> str:
     edges = EDGE.findall(svg)
     if not edges or sum("<text" in rest for *_, rest in edges) > MOST_LABELS:
         return svg
-    picture = Picture(svg, along=0 if direction in ("right", "left") else 1)
-    picture.replace_detours()
-    picture.place_labels()
-    return picture.write()
+    layout = Layout(svg, along=0 if direction in ("right", "left") else 1)
+    layout.replace_detours()
+    layout.place_labels()
+    return layout.write()
 
 
 # ------------------------------------------------------------------------------------------ curves
 
 
-def list_curves(edge: Edge, along: int) -> Iterator[list[Point]]:
+def list_curves(edge: RoutedEdge, along: int) -> Iterator[list[Point]]:
     """Yield cubic Bézier curves between the ends of an edge.
 
     Each arrives in the direction of the edge's arrowhead.
@@ -415,7 +415,7 @@ def read_points(text: str) -> list[Point]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def read_outline(node: str) -> list[Point]:
+def list_outline(node: str) -> list[Point]:
     """Return points whose bounding box is that of a node, given its SVG."""
     points = [point for text in SHAPE.findall(node) for point in read_points(text)]
     for ellipse in ELLIPSE.findall(node):
@@ -424,7 +424,7 @@ def read_outline(node: str) -> list[Point]:
     return points
 
 
-def read_text(text: re.Match[str]) -> Rectangle:
+def measure_text(text: re.Match[str]) -> Rectangle:
     """Return the bounding box of a text, anchored at its start or middle."""
     x, y, size = (float(text[i]) for i in (2, 3, 4))
     width = measure(html.unescape(text[6]), size)
@@ -432,7 +432,7 @@ def read_text(text: re.Match[str]) -> Rectangle:
     return Rectangle(left, y - ASCENT * size, left + width, y + DESCENT * size)
 
 
-def write_text(text: re.Match[str], area: Rectangle) -> str:
+def move_text(text: re.Match[str], area: Rectangle) -> str:
     """Return a text, anchored at its middle, moved into an area, without its end tag."""
     x, y = area.middle[0], area.bottom - DESCENT * float(text[4])
     start = f'{text[1]}x="{format_length(x)}" y="{format_length(y)}"'
