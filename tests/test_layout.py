@@ -44,23 +44,24 @@ def test_no_label_of_a_recurrence_is_overlapped_or_crossed(body, steps, directio
 
 
 @given(bodies, st.integers(1, 10), directions)
-@example(SKIP, 3, "up")
 @settings(max_examples=4)
-def test_local_derivatives_are_more_legible_than_graphviz_draws_them(body, steps, direction):
-    """A dense picture may have labels without a free place, but fewer than Graphviz's layout."""
+def test_local_derivatives_are_as_legible_as_in_the_layout_of_graphviz(body, steps, direction):
+    """A dense picture may have labels without a free place, but no more than Graphviz's layout."""
     root = unroll(body, steps)
     root.backward()
     picture = draw(root, direction=direction, locals=True)
     before = clean_svg(render(picture.dot).decode(), "g", "")
     assert_no_overlap(picture.svg)
     found = [len([*find_crossings(svg), *find_distant(svg)]) for svg in (picture.svg, before)]
-    assert found[0] == 0 or found[0] < found[1]
+    assert found[0] <= found[1]
 
 
 def test_no_arrow_turns_back():
     root = unroll(SKIP, 3)
     root.backward()
-    arrows = read_edges(draw(root, direction="up", locals=True).svg)
+    svg = draw(root, direction="up", locals=True).svg
+    assert not [*find_crossings(svg), *find_distant(svg)]
+    arrows = read_edges(svg)
     assert arrows
     for edge in arrows:
         assert all(b[1] < a[1] + 0.5 for a, b in pairwise(edge.points)), edge.ids
