@@ -28,6 +28,7 @@ MAIN = """from stepgrad.demos.__main__ import main
 if __name__ == "__main__":
     main()
 """
+CLONE_ONLY = {"engine/README.md", "nn/mnist/README.md"}  # about the source, and about MNIST's files
 TEXT = {".py", ".pyi", ".js", ".css", ".html", ".md"}
 NAME = re.compile(
     rf"\bfrom (?!(?:{NAMES})\b)([\w.]+) import [\w, ]*"  # another package's names stay
@@ -90,6 +91,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
                     continue
                 is_picture = file.suffix != ".py"  # for README.md
                 if name == "demos" and (is_picture or file.stem in MNIST_DEMOS):
+                    continue
+                if file.relative_to(self.root).as_posix() in CLONE_ONLY:
                     continue
                 path, source = f"{installed}/{file.relative_to(folder).as_posix()}", file
                 if file.suffix in TEXT:

@@ -44,7 +44,7 @@ def test_it_is_one_package_that_knows_no_other_name(run):
     top = {file.partition("/")[0] for file in files if not file.startswith("..")}
     assert top == {"stepgrad", f"stepgrad-{stepgrad.__version__}.dist-info"}
     assert {"stepgrad/py.typed", "stepgrad/methods.pyi"} <= {*files}
-    for data in ("mnist/README.md", "names/README.md", "names/names.txt"):
+    for data in ("names/README.md", "names/names.txt"):
         assert f"stepgrad/nn/{data}" in files
     assert not [file for file in files if file.endswith((".gz", ".png", ".svg"))]
     place = Path(run("import stepgrad; print(stepgrad.__file__)").strip()).parent
