@@ -57,7 +57,8 @@ def test_mathematics(label, plain, latex):
 @pytest.mark.parametrize(
     "label",
     [
-        "", "2x", "*", "*2", "†", "′", "-", "∇L", "a*b", r"\ast_1", "learning_rate", "x_1_2", "x^1^2", "x_", "_x", "x__1", "a b", "x_{1", r"\emph", "3",
+        "", "2x", "learning_rate", "x_1_2", "x^1^2", "x_", "_x", "x__1", "a b", "x_{1", r"\emph", "3",
+        "*", "*2", "†", "′", "-", "∇L", "a*b", r"\ast_1",
         "x1y", "w[0]", "layers.0.weight", "x_{a{b}}", r"\input{x}", "<b>", "x_<b>", "$x", "x = 1", HOSTILE,
     ],
 )  # fmt: skip

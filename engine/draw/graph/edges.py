@@ -26,7 +26,7 @@ SHAPE = re.compile(r'<(?:path|polygon|polyline) [^>]*?\b(?:d|points)="([^"]*)"')
 ELLIPSE = re.compile(r'<ellipse [^>]*cx="([^"]*)" cy="([^"]*)" rx="([^"]*)" ry="([^"]*)"')
 TEXT = re.compile(r'(<text [^>]*?)\bx="([^"]*)" y="([^"]*)" font-size="([^"]*)"([^>]*>)([^<]*)')
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]\d+)?")
-ASCENT, DESCENT = 0.74, 0.22  # height of a text above and below its baseline, relative to its size
+ASCENT, DESCENT = 0.74, 0.22  # of a text above and below its baseline, relative to its size
 
 MOST_LABELS = 300  # of edges in a picture that is corrected
 
@@ -99,11 +99,11 @@ class RoutedEdge:
     """
 
     def __init__(self, svg: re.Match[str]):
-        self.start, path, self.middle, self.rest = svg.groups()
+        self.before, path, self.between, self.after = svg.groups()
         self.controls = read_points(path)
-        arrowhead = POLYGON.search(self.rest)
+        arrowhead = POLYGON.search(self.after)
         self.tip = read_points(arrowhead[1])[1] if arrowhead else None
-        self.text = TEXT.search(self.rest)
+        self.text = TEXT.search(self.after)
         self.label = measure_text(self.text) if self.text else None
 
     @cached_property
@@ -114,10 +114,10 @@ class RoutedEdge:
     def write(self) -> str:
         """Return the start of the edge's group as SVG, up to `</g>`."""
         start, *others = (f"{format_length(x)},{format_length(y)}" for x, y in self.controls)
-        rest = self.rest
+        path, after = f"M{start}C{' '.join(others)}", self.after
         if self.text and self.label:
-            rest = rest.replace(self.text[0], move_text(self.text, self.label))
-        return f"{self.start}M{start}C{' '.join(others)}{self.middle}{rest}"
+            after = after.replace(self.text[0], move_text(self.text, self.label))
+        return f"{self.before}{path}{self.between}{after}"
 
 
 class Obstacle(NamedTuple):
@@ -187,9 +187,10 @@ class Layout:
         return EDGE.sub(lambda _: next(edges), self.svg)
 
     def replace_detours(self) -> None:
-        """Replace each edge that goes back by the shortest curve that avoids nodes and labels.
+        """Replace each edge that goes back by a curve that avoids nodes and labels.
 
-        An edge does not change if no such curve has a free place for its label.
+        It is the one with the shortest control polygon. An edge does not change if no such curve
+        has a free place for its label.
         """
         for edge in self.edges:
             # A curve goes back no farther than its control points, which are cheaper to test.
@@ -255,7 +256,10 @@ class Layout:
     ) -> Rectangle | None:
         """Return the free place for a label that is nearest to a point, or None.
 
-        The default of the point is the middle of the line.
+        Args:
+            edge: the edge of the label.
+            points: its line.
+            near: the point; by default the middle of the line.
         """
         assert edge.label is not None
         left, top, right, bottom = edge.label
@@ -295,8 +299,8 @@ def improve_edges(svg: str, direction: str) -> str:
     """Replace edges that turn back, and move edge labels that are hard to read.
 
     `direction` is the direction of the drawing, from inputs to results. In dense pictures, some
-    detours and covered labels remain. A picture with more than `MOST_LABELS` labels of edges does
-    not change, since it is too dense, and the search would take seconds.
+    detours and covered labels remain. A picture with more than `MOST_LABELS` edge labels does not
+    change: the search would take seconds.
     """
     edges = EDGE.findall(svg)
     if not edges or sum("<text" in rest for *_, rest in edges) > MOST_LABELS:
