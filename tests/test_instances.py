@@ -106,3 +106,21 @@ def test_a_search_keeps_nothing_alive():
 
     y = Later()
     assert search.find() == [y]
+
+
+class Fixed(list):
+    """A class without weak references, as that of NumPy's bit generators."""
+
+    __slots__ = ()
+
+
+def test_an_instance_without_weak_references_is_kept_until_all_objects_are_searched():
+    search, x = InstanceSearch(Fixed), Fixed()
+    with pytest.raises(TypeError, match="weak"):
+        ref(x)
+    for _ in range(2):
+        gc.collect()
+        assert search.find() == [x]
+    del x
+    gc.collect()
+    assert search.find() == []

@@ -19,7 +19,8 @@ class InstanceSearch:
     A search of all objects is slow in a process that has imported large libraries. But few objects
     are young, and objects become old only in garbage collections. If there was none since the last
     search of all objects, the instances are those that it found and those among the young objects.
-    Between searches, instances are not kept alive, unless their class has no weak references.
+    Between searches, instances are not kept alive, unless their class has no weak references; those
+    are kept until the next search of all objects.
 
     >>> class Marked(dict):
     ...     pass
@@ -43,6 +44,8 @@ class InstanceSearch:
             kept = [x for get in found if (x := get()) is not None]
             young = find_instances(*self.kinds, generations=YOUNG)
             return [*{id(x): x for x in kept + young}.values()]
+        del found
+        self.last = [], []  # otherwise, a search would find what only the last one keeps alive
         instances = find_instances(*self.kinds)
         self.last = collections, [*map(make_reference, instances)]
         return instances
