@@ -40,6 +40,7 @@ from engine import (
     where,
 )
 from engine.graph import PENDING
+from engine.support.instances import find_instances
 from nn import MLP, data, fit, optim
 from nn.transformer.scalar_layers import select_row
 
@@ -884,6 +885,23 @@ def test_a_generator_that_is_made_after_the_first_recording():
     generators.append(random.Random(0))
     with pytest.warns(GradientWarning, match="draws random numbers"):
         fast([1.0, 2.0])
+
+
+@pytest.mark.parametrize("w", [Value(2.0), Array(2.0)], ids=repr)
+def test_recordings_keep_no_generators_alive(w):
+    """NumPy's bit generators have no weak references, and a recording searches for all of them."""
+
+    def record_and_count():
+        gc.collect()
+        jit(lambda x: w * x, [w])(1.0)
+        return len(find_instances(np.random.BitGenerator))
+
+    before = record_and_count()
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        assert record_and_count() == before + 1
+    del rng
+    assert record_and_count() == before
 
 
 class BadMeta(type):
