@@ -104,7 +104,7 @@ def main() -> None:
             raise
         sys.exit(str(problem))  # a damaged file of the user
     except KeyboardInterrupt as interrupt:
-        sys.exit(f"\n{interrupt or 'interrupted'}")
+        sys.exit(f"\n{str(interrupt) or 'interrupted'}")
 
 
 def parse_whole(text: str) -> int:

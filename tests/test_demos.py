@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from demos import (
+    __main__,
     _executors,
     _mnist_best,
     cost,
@@ -230,6 +231,22 @@ def test_mnist_is_learned_and_inspected(run_small, tmp_path):
     assert all(float(x) < 1e-11 for x in float64)
     assert f"{795 * mnist.HIDDEN + 10:,} Values as parameters" in printed
     assert ET.parse(tmp_path / "mnist.svg").getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "message"),
+    [(KeyboardInterrupt(), "interrupted"), (KeyboardInterrupt("stopped in epoch 3"), "stopped in epoch 3")],
+    ids=["anywhere", "in training"],
+)  # fmt: skip
+def test_an_interrupted_demo_says_so(interrupt, message, tmp_path, monkeypatch):
+    def interrupted(out):
+        raise interrupt
+
+    monkeypatch.setattr(moons, "main", interrupted)
+    monkeypatch.setattr(sys, "argv", ["demos", "moons", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        __main__.main()
+    assert stopped.value.code == f"\n{message}"
 
 
 def test_the_best_mnist_resumes_after_an_interrupt(tmp_path, monkeypatch, capsys):

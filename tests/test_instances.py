@@ -108,14 +108,14 @@ def test_a_search_keeps_nothing_alive():
     assert search.find() == [y]
 
 
-class Fixed(list):
-    """A class without weak references, as that of NumPy's bit generators."""
+class WithoutWeakReferences(list):
+    """A class like that of NumPy's bit generators."""
 
     __slots__ = ()
 
 
 def test_an_instance_without_weak_references_is_kept_until_all_objects_are_searched():
-    search, x = InstanceSearch(Fixed), Fixed()
+    search, x = InstanceSearch(WithoutWeakReferences), WithoutWeakReferences()
     with pytest.raises(TypeError, match="weak"):
         ref(x)
     for _ in range(2):

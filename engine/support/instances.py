@@ -45,7 +45,7 @@ class InstanceSearch:
             young = find_instances(*self.kinds, generations=YOUNG)
             return [*{id(x): x for x in kept + young}.values()]
         del found
-        self.last = [], []  # otherwise, a search would find what only the last one keeps alive
+        self.last = [], []  # frees the instances that only it kept alive
         instances = find_instances(*self.kinds)
         self.last = collections, [*map(make_reference, instances)]
         return instances
