@@ -34,7 +34,7 @@ def topological(root: Any) -> list[Any]:
     """
     if not hasattr(root, "inputs") or isinstance(root, type):
         remedy = "; call it first" if callable(root) else ""
-        if isinstance(root, list | tuple):
+        if root and isinstance(root, list | tuple):
             remedy = "; pass one of its elements, or combine them, for example by total()"
         raise TypeError(f"expected a node such as a Value, got {root!r}{remedy}")
     order, visited, path = [], {root}, [(root, iter(root.inputs))]

@@ -325,6 +325,8 @@ def test_titles_of_clusters_are_above_the_arrows():
 def test_a_list_is_an_error_with_a_remedy():
     with pytest.raises(TypeError, match=r"got \[Value\(2.0\)\]; pass one of its elements, or comb"):
         draw([Value(2.0)])
+    with pytest.raises(TypeError, match=r"got \[\]$"):
+        draw([])
 
 
 @pytest.mark.parametrize("fused", [True, False])
